@@ -197,3 +197,25 @@ func TestMaxInWindow(t *testing.T) {
 		t.Errorf("got %d, want 4 (a window of a minute is half open)", got)
 	}
 }
+
+func TestBareProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Options{RTT: 20 * time.Millisecond})
+		n.Site("example.test", Host{Exists: func(l, _ string) bool { return l == "ada" }})
+		defer n.Close()
+		start := time.Now()
+		code, err := BareProbe(context.Background(), n.Dial, DNSAddr, 25, "ada@example.test")
+		if err != nil || code != "250" {
+			t.Fatalf("got %q, %v", code, err)
+		}
+		if d := time.Since(start); d != 120*time.Millisecond {
+			t.Errorf("took %v, want six round trips of 20 ms", d)
+		}
+	})
+}
+
+func TestQuartiles(t *testing.T) {
+	if q := QuartilesOf([]float64{5, 1, 4, 2, 3}); q != (Quartiles{2, 3, 4}) {
+		t.Errorf("got %v", q)
+	}
+}
