@@ -1,0 +1,77 @@
+//go:build integration
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// sendmail is one Sendmail daemon with files of its own.
+type sendmail struct {
+	dir  string
+	addr string
+	pid  int
+}
+
+const sendmailBinary = "/usr/libexec/sendmail/sendmail"
+
+// startSendmail starts a daemon that queues and does not deliver. mc are
+// further lines of its macro configuration, filters among them.
+func startSendmail(t *testing.T, name, addr string, mc string) *sendmail {
+	t.Helper()
+	s := &sendmail{dir: "/srv/" + name, addr: addr}
+	for _, d := range []string{s.dir, s.path("mqueue")} {
+		must(t, os.MkdirAll(d, 0o755))
+	}
+	must(t, os.Chmod(s.path("mqueue"), 0o700))
+	host, port, _ := strings.Cut(addr, ":")
+	text := fmt.Sprintf(`divert(-1)
+include(`+"`/usr/share/sendmail/cf/m4/cf.m4'"+`)
+VERSIONID(`+"`rcptgate integration'"+`)
+OSTYPE(`+"`linux'"+`)
+define(`+"`confPID_FILE', `%[1]s/sendmail.pid'"+`)
+define(`+"`QUEUE_DIR', `%[1]s/mqueue'"+`)
+define(`+"`STATUS_FILE', `%[1]s/statistics'"+`)
+define(`+"`ALIAS_FILE', `'"+`)
+define(`+"`confDELIVERY_MODE', `queueonly'"+`)
+define(`+"`confDOMAIN_NAME', `%[2]s'"+`)
+define(`+"`confLOG_LEVEL', `20'"+`)
+define(`+"`confCONTROL_SOCKET_NAME', `'"+`)
+define(`+"`confMILTER_LOG_LEVEL', `20'"+`)
+define(`+"`confDONT_PROBE_INTERFACES', `True'"+`)
+define(`+"`confCW_FILE', `-o %[1]s/local-host-names'"+`)
+FEATURE(`+"`use_cw_file'"+`)
+FEATURE(`+"`nocanonify'"+`)
+FEATURE(`+"`accept_unresolvable_domains'"+`)
+FEATURE(`+"`promiscuous_relay'"+`)
+FEATURE(`+"`no_default_msa'"+`)
+DAEMON_OPTIONS(`+"`Name=MTA-test, Addr=%[3]s, Port=%[4]s, Family=inet'"+`)
+%[5]s
+MAILER(`+"`smtp'"+`)
+`, s.dir, hostname, host, port, mc)
+	must(t, os.WriteFile(s.path("sendmail.mc"), []byte(text), 0o644))
+	cf, err := exec.Command("m4", "-D_CF_DIR_=/usr/share/sendmail/cf/", s.path("sendmail.mc")).Output()
+	must(t, err)
+	must(t, os.WriteFile(s.path("sendmail.cf"), cf, 0o644))
+	cmd := exec.Command(sendmailBinary, "-C", s.path("sendmail.cf"), "-bd")
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Logf("%s: %v: %s", name, err, out)
+	}
+	waitBanner(t, addr)
+	return s
+}
+
+func (s *sendmail) path(name string) string { return filepath.Join(s.dir, name) }
+
+// queued counts the messages in the queue.
+func (s *sendmail) queued(t *testing.T) int {
+	t.Helper()
+	names, err := filepath.Glob(s.path("mqueue/qf*"))
+	must(t, err)
+	return len(names)
+}
