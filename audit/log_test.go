@@ -1,0 +1,371 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, o Options) *Log {
+	t.Helper()
+	l, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(context.Background()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return l
+}
+
+// ids reads the ids of the lines of the files, each of which must be JSON.
+func ids(t *testing.T, data []byte) []string {
+	t.Helper()
+	var out []string
+	for line := range bytes.Lines(data) {
+		var m struct{ ID string }
+		if err := json.Unmarshal(line, &m); err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		out = append(out, m.ID)
+	}
+	return out
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := open(t, Options{Path: path})
+	for i := range 3 {
+		l.Record(&Decision{ID: fmt.Sprint(i), Action: "accept"})
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(ids(t, data), " "); got != "0 1 2" {
+		t.Errorf("lines %s", got)
+	}
+	if !bytes.Contains(data, []byte(`"time":"`+time.Now().UTC().Format("2006-"))) {
+		t.Errorf("an event without a time got none: %s", data)
+	}
+	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm()&^0o640 != 0 {
+		t.Errorf("mode %v %v", fi.Mode(), err)
+	}
+	l.Record(&Decision{ID: "late"})
+	if l.Lost() != 1 {
+		t.Errorf("a line after Close was not counted as lost: %d", l.Lost())
+	}
+	if err := l.Reopen(); err == nil {
+		t.Error("Reopen after Close was no error")
+	}
+	if _, err := Open(Options{Path: filepath.Join(path, "x")}); err == nil {
+		t.Error("an impossible path was no error")
+	}
+}
+
+func TestRotationUnderLoad(t *testing.T) {
+	t.Parallel()
+	const writers, each, rotations = 4, 5000, 20
+	dir := t.TempDir()
+	path := filepath.Join(dir, "audit.jsonl")
+	l := open(t, Options{Path: path})
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				l.Record(&Decision{ID: fmt.Sprintf("%d-%d", w, i)})
+			}
+		})
+	}
+	for i := range rotations {
+		old := fmt.Sprintf("%s.%d", path, i)
+		if err := os.Rename(path, old); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.ReadFile(old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids(t, before) // whole lines only
+	}
+	wg.Wait()
+	if err := l.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) != rotations+1 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	seen := map[string]bool{}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids(t, data) {
+			if seen[id] {
+				t.Errorf("%s stands twice", id)
+			}
+			seen[id] = true
+		}
+	}
+	if len(seen) != writers*each || l.Lost() != 0 {
+		t.Errorf("%d lines of %d, %d lost", len(seen), writers*each, l.Lost())
+	}
+}
+
+// disk is a file that can be full after some bytes.
+type disk struct {
+	mu   sync.Mutex
+	data []byte
+	room int // bytes; negative: endless
+	shut bool
+}
+
+var errFull = errors.New("no space left on device")
+
+func (d *disk) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := len(p)
+	if d.room >= 0 {
+		n = min(n, d.room)
+		d.room -= n
+	}
+	d.data = append(d.data, p[:n]...)
+	if n < len(p) {
+		return n, errFull
+	}
+	return n, nil
+}
+
+func (d *disk) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shut = true
+	return nil
+}
+
+func (d *disk) bytes() []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return bytes.Clone(d.data)
+}
+
+func (d *disk) set(room int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.room = room
+}
+
+func onDisk(d *disk, o Options) *Log {
+	o.Path = "in memory"
+	o.Ring = 10
+	if o.Queue == 0 {
+		o.Queue = 100
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := newLog(o)
+	go l.write(&writer{log: l, f: d})
+	return l
+}
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var journal bytes.Buffer
+		d := &disk{room: 100} // ends inside the second line
+		l := onDisk(d, Options{Logger: slog.New(slog.NewTextHandler(&journal, nil))})
+		for i := range 5 {
+			l.Record(&Decision{ID: fmt.Sprint(i)})
+		}
+		time.Sleep(200 * time.Millisecond)
+		if err := l.Healthy(); !errors.Is(err, errFull) {
+			t.Errorf("Healthy: %v", err)
+		}
+		time.Sleep(time.Hour)
+		if n := strings.Count(journal.String(), "cannot be written"); n != 1 {
+			t.Errorf("reported %d times", n)
+		}
+		d.set(-1)
+		time.Sleep(2 * time.Second)
+		if err := l.Healthy(); err != nil {
+			t.Errorf("Healthy after recovery: %v", err)
+		}
+		if got := strings.Join(ids(t, d.bytes()), " "); got != "0 1 2 3 4" || l.Lost() != 0 {
+			t.Errorf("lines %s, %d lost", got, l.Lost())
+		}
+		if err := l.Close(t.Context()); err != nil || !d.shut {
+			t.Errorf("Close: %v, closed %v", err, d.shut)
+		}
+	})
+}
+
+func TestTornLineAndRotation(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		old, fresh := &disk{room: 100}, &disk{room: -1}
+		l := onDisk(old, Options{})
+		for i := range 3 {
+			l.Record(&Decision{ID: fmt.Sprint(i)})
+		}
+		time.Sleep(time.Second / 2)
+		r := reopening{f: fresh, done: make(chan struct{})}
+		l.reopen <- r
+		<-r.done
+		if err := l.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(ids(t, fresh.bytes()), " "); got != "1 2" || !old.shut {
+			t.Errorf("new file: %s; old closed: %v", got, old.shut)
+		}
+		if !bytes.Contains(old.bytes(), []byte(`"id":"0"`)) {
+			t.Errorf("old file: %s", old.data)
+		}
+	})
+}
+
+func TestLostLines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{room: 0}
+		l := onDisk(d, Options{Queue: 4})
+		for i := range 4 {
+			l.Record(&Decision{ID: fmt.Sprint(i)})
+		}
+		time.Sleep(time.Minute) // the four are in the writer's hands
+		for i := range 10 {
+			l.Record(&Decision{ID: fmt.Sprint(i)})
+		}
+		if l.Lost() != 6 {
+			t.Errorf("%d lost, want 6", l.Lost())
+		}
+		d.set(-1)
+		time.Sleep(10 * time.Second)
+		if err := l.Healthy(); err == nil || err.Error() != "audit log: 6 lines lost, the last within a minute" {
+			t.Errorf("Healthy: %v", err)
+		}
+		time.Sleep(time.Minute)
+		if err := l.Healthy(); err != nil {
+			t.Errorf("Healthy after a good minute: %v", err)
+		}
+		d.set(0)
+		l.Record(&Decision{ID: "x"})
+		l.Record(&Decision{ID: "y"})
+		if err := l.Close(t.Context()); !errors.Is(err, errFull) {
+			t.Errorf("Close: %v", err)
+		}
+		if l.Lost() != 8 {
+			t.Errorf("%d lost after Close on a full disk, want 8", l.Lost())
+		}
+		if err := l.Close(t.Context()); !errors.Is(err, errFull) {
+			t.Errorf("second Close: %v", err)
+		}
+	})
+}
+
+func TestFlushIsPrompt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{room: -1}
+		l := onDisk(d, Options{})
+		l.Record(&Decision{ID: "a"})
+		time.Sleep(200 * time.Millisecond)
+		if len(ids(t, d.bytes())) != 1 {
+			t.Error("not written after 200 ms")
+		}
+		for i := range 80 { // more than half the queue
+			l.Record(&Decision{ID: fmt.Sprint(i)})
+		}
+		synctest.Wait()
+		if n := len(ids(t, d.bytes())); n != 81 || l.Lost() != 0 {
+			t.Errorf("%d lines at once, %d lost", n, l.Lost())
+		}
+		if err := l.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRecent(t *testing.T) {
+	t.Parallel()
+	l := open(t, Options{Ring: 3})
+	l.Record(&Decision{ID: "refused", Action: "reject"})
+	l.Record(&Decision{ID: "would", Action: "accept", Would: "defer"})
+	for i := range 10 {
+		l.Record(&Decision{ID: fmt.Sprint(i), Action: "accept"})
+		l.Record(&Probe{ProbeID: fmt.Sprint("p", i)})
+	}
+	l.Record(&Breaker{Name: "mx"})
+	var got []string
+	for _, e := range l.Recent(0) {
+		switch e := e.(type) {
+		case *Decision:
+			got = append(got, e.ID)
+		case *Probe:
+			got = append(got, e.ProbeID)
+		default:
+			got = append(got, Kind(e))
+		}
+	}
+	if s := strings.Join(got, " "); s != "breaker p9 9 p8 8 p7 7 would refused" {
+		t.Errorf("recent: %s", s)
+	}
+	if n := len(l.Recent(2)); n != 2 {
+		t.Errorf("Recent(2) gave %d", n)
+	}
+	if p, ok := l.Dialogue("p8"); !ok || p.ProbeID != "p8" {
+		t.Errorf("Dialogue: %v %v", p, ok)
+	}
+	if _, ok := l.Dialogue("p1"); ok {
+		t.Error("a dialogue that fell out is still found")
+	}
+	if len(l.recent.byProbe) != 3 {
+		t.Errorf("%d dialogues indexed", len(l.recent.byProbe))
+	}
+	if err := l.Reopen(); err != nil {
+		t.Errorf("Reopen without a file: %v", err)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	l, err := Open(Options{Path: filepath.Join(b.TempDir(), "audit.jsonl")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			l.Record(fullDecision())
+		}
+	})
+	if err := l.Close(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(l.Lost()), "lost")
+}

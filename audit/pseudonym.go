@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// masker replaces local parts, in addresses and inside texts; domains stay.
+type masker func(local string) string
+
+// mask returns a copy of the event without clear local parts. The probe sender
+// stays: it is our own name, and the answer to a complaint.
+func (m masker) mask(e Event) Event {
+	switch e := e.(type) {
+	case *Decision:
+		d := *e
+		d.Sender, d.Recipient = m.address(e.Sender), m.address(e.Recipient)
+		d.SASLUsername = e.SASLUsername
+		if strings.Contains(d.SASLUsername, "@") {
+			d.SASLUsername = m.address(d.SASLUsername)
+		}
+		d.SMTPReply = m.reply(e.SMTPReply, []string{localOf(e.Recipient), localOf(e.Sender)})
+		return &d
+	case *Probe:
+		p := *e
+		p.Addresses, p.Replies = slices.Clone(e.Addresses), slices.Clone(e.Replies)
+		locals := make([]string, len(e.Addresses))
+		for i, a := range e.Addresses {
+			locals[i] = localOf(a)
+			p.Addresses[i] = m.address(a)
+		}
+		for i, r := range e.Replies {
+			p.Replies[i] = m.reply(r, locals)
+		}
+		return &p
+	case *Breaker:
+		b := *e
+		b.Text = m.reply(e.Text, nil)
+		return &b
+	case *Config:
+		c := *e
+		c.Detail = m.text(e.Detail, nil)
+		return &c
+	case *Admin:
+		a := *e
+		a.Detail = m.text(e.Detail, nil)
+		return &a
+	}
+	return e
+}
+
+func (m masker) address(a string) string {
+	if a == "" {
+		return ""
+	}
+	local := localOf(a)
+	return m(local) + a[len(local):]
+}
+
+// localOf returns what stands before the last @, or all of it.
+func localOf(a string) string {
+	if i := strings.LastIndexByte(a, '@'); i >= 0 {
+		return a[:i]
+	}
+	return a
+}
+
+// reply masks a reply behind its stage, code and enhanced code: somebody may be
+// called 550.
+func (m masker) reply(s string, locals []string) string {
+	n := replyHead(s)
+	return s[:n] + m.text(s[n:], locals)
+}
+
+// replyHead returns the length of "rcpt 550 5.1.1 ", each part of which may be
+// missing.
+func replyHead(s string) int {
+	n := 0
+	isStage := func(w string) bool { return w != "" && strings.Trim(w, "abcdefghijklmnopqrstuvwxyz") == "" }
+	isCode := func(w string) bool { return len(w) == 3 && strings.Trim(w, "0123456789") == "" }
+	isEnhanced := func(w string) bool { return strings.Count(w, ".") == 2 && strings.Trim(w, "0123456789.") == "" }
+	for i, is := range []func(string) bool{isStage, isCode, isEnhanced} {
+		word, rest, _ := strings.Cut(s[n:], " ")
+		if !is(word) || i == 0 && !isCode(rest[:min(3, len(rest))]) {
+			continue
+		}
+		n = len(s) - len(rest)
+	}
+	return n
+}
+
+// text masks what stands before each @, and the given local parts wherever they
+// stand as words of their own.
+func (m masker) text(s string, locals []string) string {
+	if strings.Contains(s, "@") {
+		s = m.beforeAt(s)
+	}
+	for _, l := range locals {
+		if l != "" {
+			s = m.word(s, l)
+		}
+	}
+	return s
+}
+
+func (m masker) beforeAt(s string) string {
+	var b strings.Builder
+	done := 0 // s[:done] is in b
+	for i := range len(s) {
+		if s[i] != '@' {
+			continue
+		}
+		from := localStart(s[done:i]) + done
+		if from == i {
+			continue
+		}
+		b.WriteString(s[done:from])
+		b.WriteString(m(s[from:i]))
+		done = i
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+// localStart returns where the local part at the end of s begins.
+func localStart(s string) int {
+	if strings.HasSuffix(s, `"`) {
+		if i := strings.LastIndexByte(s[:len(s)-1], '"'); i >= 0 {
+			return i
+		}
+	}
+	i := len(s)
+	for i > 0 && isLocalByte(s[i-1]) {
+		i--
+	}
+	return i
+}
+
+// isLocalByte reports atext of RFC 5322 section 3.2.3, a dot, or UTF-8.
+func isLocalByte(c byte) bool {
+	return isAlnum(c) || c == '.' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf
+}
+
+// word masks each occurrence of a local part, whatever its case, that is not
+// part of a longer word.
+func (m masker) word(s, local string) string {
+	var b strings.Builder
+	done := 0
+	for i := 0; i+len(local) <= len(s); {
+		end := i + len(local)
+		if strings.EqualFold(s[i:end], local) && (i == 0 || !isAlnum(s[i-1])) && (end == len(s) || !isAlnum(s[end])) {
+			b.WriteString(s[done:i])
+			b.WriteString(m(local))
+			done, i = end, end
+			continue
+		}
+		i++
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
