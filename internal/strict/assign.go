@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
 )
 
 // walker assigns a tree to Go values and collects what does not fit.
@@ -71,10 +69,12 @@ func (w *walker) assign(key string, value any, v reflect.Value) {
 		return
 	}
 	switch u := v.Addr().Interface().(type) {
-	case toml.Unmarshaler:
-		if err := u.UnmarshalTOML(value); err != nil {
+	case *time.Duration:
+		t, err := duration(value)
+		if err != nil {
 			w.problem(key, "%q %v", key, err)
 		}
+		*u = t
 		return
 	case encoding.TextUnmarshaler:
 		s, ok := value.(string)
@@ -266,6 +266,5 @@ func keysUnder(key string, t reflect.Type) []string {
 }
 
 func decodesItself(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return p.Implements(reflect.TypeFor[toml.Unmarshaler]()) || p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }

@@ -34,7 +34,7 @@ func Key(parts ...string) string {
 		if bare(p) {
 			b.WriteString(p)
 		} else {
-			b.WriteString(strconv.Quote(p))
+			b.WriteString(quoteTOML(p))
 		}
 	}
 	return b.String()

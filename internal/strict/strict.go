@@ -76,9 +76,10 @@ type Doc struct {
 // Decode decodes data into v, a pointer to a struct with the defaults filled in;
 // what the file does not name keeps its value. Fields are named by their toml
 // tags; fields without one are not keys, embedded structs are taken apart.
-// Known types: string, bool, integers, floats, slices, maps with string keys,
-// structs, pointers to these (nil: not in the file), and what has UnmarshalTOML
-// or UnmarshalText. later lists dotted keys that only a later version has.
+// Known types: string, bool, integers, floats, time.Duration (written with its
+// unit), slices, maps with string keys, structs, pointers to these (nil: not in
+// the file), and what has UnmarshalText, whose error is printed behind the key.
+// later lists dotted keys that only a later version has.
 //
 // file is only printed. Where the syntax is wrong, the rest of the file is
 // checked as far as it can be read. The Doc is never nil.
