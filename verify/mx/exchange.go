@@ -1,0 +1,109 @@
+package mx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// ednsSize is the UDP payload that passes unfragmented nearly everywhere;
+	// readSize takes the packets of servers that send more all the same.
+	ednsSize = 1232
+	readSize = 4096
+)
+
+// errUnusable: the server replied, but not with anything to go by.
+var errUnusable = errors.New("unusable reply")
+
+// try asks one server once: over UDP, over TCP when that answer is cut, and
+// without EDNS0 where the server does not know it (RFC 6891 section 7).
+func (r *Resolver) try(ctx context.Context, s *server, name string, qtype uint16) (*dns.Msg, error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	q := new(dns.Msg)
+	q.SetQuestion(name, qtype)
+	q.SetEdns0(ednsSize, false)
+	r.sight.asked(name)
+	m, err := r.exchange(ctx, "udp", s.addr, q)
+	if err == nil && rejectsEDNS(m.Rcode) {
+		q.Extra = nil
+		q.Id = dns.Id()
+		m, err = r.exchange(ctx, "udp", s.addr, q)
+	}
+	if err == nil && m.Truncated {
+		q.Id = dns.Id()
+		m, err = r.exchange(ctx, "tcp", s.addr, q)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w: cut, and over TCP: %w", errUnusable, err)
+		case m.Truncated:
+			return nil, fmt.Errorf("%w: cut over TCP", errUnusable)
+		}
+	}
+	return m, err
+}
+
+func rejectsEDNS(rcode int) bool {
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
+}
+
+// exchange sends one query over a socket of its own (a new random port each
+// time, RFC 5452 section 9.2) and reads until its reply comes or 2 s are over:
+// whatever does not match the question is somebody else's and decides nothing.
+func (r *Resolver) exchange(ctx context.Context, network, addr string, q *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	c, err := r.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	// The one clock of reads and writes: time-out, or the asker's end.
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	co := &dns.Conn{Conn: c, UDPSize: readSize}
+	if err := co.WriteMsg(q); err != nil {
+		return nil, err
+	}
+	for {
+		m, err := co.ReadMsg()
+		if m == nil && !errors.Is(err, dns.ErrShortRead) {
+			return nil, err
+		}
+		if m == nil || !matches(m, q) {
+			continue
+		}
+		r.sight.answered()
+		if err != nil && !m.Truncated { // where it was cut does not matter
+			return nil, fmt.Errorf("%w: %w", errUnusable, err)
+		}
+		return m, nil
+	}
+}
+
+// matches reports whether m is a reply to q: id, QR, opcode and the question,
+// its name in any case. Servers that refuse a query may leave the question out
+// (RFC 1035 section 4.1.1 leaves it open); such a reply can only say that.
+func matches(m, q *dns.Msg) bool {
+	if !m.Response || m.Id != q.Id || m.Opcode != q.Opcode {
+		return false
+	}
+	switch len(m.Question) {
+	case 0:
+		return m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError
+	case 1:
+		got, want := m.Question[0], q.Question[0]
+		return got.Qtype == want.Qtype && got.Qclass == want.Qclass && strings.EqualFold(got.Name, want.Name)
+	}
+	return false
+}

@@ -1,0 +1,298 @@
+package mx
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"rcptgate/verify/address"
+)
+
+// plan is a route before its walk is drawn. It is shared and never changed.
+type plan struct {
+	route Route
+	hosts []planned // those that have addresses, in the order of preference
+}
+
+type planned struct {
+	Host
+	addrs []netip.Addr
+}
+
+// hostAddrs are the addresses of one host: IPv4, or IPv6 where that is all
+// there is.
+type hostAddrs struct {
+	addrs   []netip.Addr
+	v4, v6  answer // v6 only where there is no IPv4
+	failed  bool   // no address, and it is not sure that there is none
+	detail  string
+	expires time.Time
+}
+
+// build looks a domain up.
+func (r *Resolver) build(ctx context.Context, d address.Domain) *plan {
+	p := &plan{route: Route{Domain: d}}
+	name := dns.Fqdn(d.String())
+	a := r.query(ctx, name, dns.TypeMX, noServer)
+	if a.kind == nodata {
+		r.prefetch(ctx, implicitHost(d, a))
+	}
+	a = r.confirm(ctx, name, dns.TypeMX, a)
+	p.route.Expires = a.expires
+	switch a.kind {
+	case broken, cut:
+		return p.fail(a.detail)
+	case nxdomain:
+		p.route.Outcome, p.route.Detail = NXDomain, a.detail
+	case nodata:
+		r.implicit(ctx, p, implicitHost(d, a))
+	case records:
+		r.explicit(ctx, p, a.mx)
+	}
+	return p
+}
+
+// fail makes the plan say that nothing is known.
+func (p *plan) fail(detail string) *plan {
+	p.route.Outcome, p.route.Detail = Failed, detail
+	p.route.Expires = time.Now().Add(failureTTL)
+	return p
+}
+
+// implicitHost is what a domain without MX delivers to: itself, or where its
+// CNAME leads (RFC 5321 section 5.1).
+func implicitHost(d address.Domain, a answer) string {
+	if h := usable([]Host{{Name: a.name}}); len(h) == 1 {
+		return h[0].Name
+	}
+	return d.String()
+}
+
+// explicit fills in a route of MX records.
+func (r *Resolver) explicit(ctx context.Context, p *plan, mxs []Host) {
+	if isNullMX(mxs) {
+		p.route.Outcome = NullMX
+		return
+	}
+	p.route.Hosts = usable(mxs)
+	p.route.Site = siteOf(p.route.Hosts)
+	if len(p.route.Hosts) == 0 {
+		p.route.Outcome, p.route.Detail = NoTarget, "no MX record names a host"
+		return
+	}
+	r.fill(ctx, p)
+}
+
+// implicit fills in a route without MX records; that there are none is proven.
+func (r *Resolver) implicit(ctx context.Context, p *plan, host string) {
+	p.route.Implicit = true
+	p.route.Hosts = []Host{{Name: host}}
+	p.route.Site = Site(host)
+	r.fill(ctx, p)
+	if p.route.Outcome != NoTarget {
+		return
+	}
+	// The address is as weighty as the MX here: no address, no mail.
+	h := r.hostAddrs(ctx, host)
+	h = joinAddrs(
+		r.confirm(ctx, host+".", dns.TypeA, h.v4),
+		r.confirm(ctx, host+".", dns.TypeAAAA, h.v6))
+	switch {
+	case h.failed:
+		p.fail(h.detail)
+	case len(h.addrs) > 0:
+		r.place(p, []Host{p.route.Hosts[0]}, []hostAddrs{h})
+	default:
+		p.route.Outcome, p.route.Detail = NoMail, h.detail
+		p.route.Site, p.route.Hosts, p.route.Implicit = "", nil, false
+		p.route.Expires = earlier(p.route.Expires, h.expires)
+	}
+}
+
+// fill looks up the addresses of the route's hosts, five at a time in a random
+// order inside each preference, until there is one to dial.
+func (r *Resolver) fill(ctx context.Context, p *plan) {
+	var hosts []Host
+	for _, h := range p.route.Hosts {
+		if r.guard.Host(h.Name) == nil {
+			hosts = append(hosts, h)
+		}
+	}
+	if len(hosts) == 0 {
+		p.route.Outcome, p.route.Detail = Reserved, "the MX has the name of this host"
+		return
+	}
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	slices.SortStableFunc(hosts, func(a, b Host) int { return int(a.Preference) - int(b.Preference) })
+	for chunk := range slices.Chunk(hosts, maxWalk) {
+		r.place(p, chunk, r.resolveAll(ctx, chunk))
+		if p.route.Outcome == Found {
+			return
+		}
+	}
+}
+
+// place puts hosts and their addresses into the plan and sets the outcome.
+// Failed outweighs Reserved outweighs NoTarget, over all calls: as long as one
+// host may have an address, nothing is sure.
+func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
+	o, detail := NoTarget, "no MX target has an address"
+	if p.route.Outcome == Failed || p.route.Outcome == Reserved {
+		o, detail = p.route.Outcome, p.route.Detail
+	}
+	for i, h := range all {
+		if h.failed {
+			o, detail = Failed, hosts[i].Name+": "+h.detail
+			p.route.Expires = earlier(p.route.Expires, time.Now().Add(minTTL))
+			continue
+		}
+		p.route.Expires = earlier(p.route.Expires, h.expires)
+		var dialable []netip.Addr
+		for _, ip := range h.addrs {
+			if err := r.guard.Addr(ip); err == nil {
+				dialable = append(dialable, ip)
+			} else if o != Failed {
+				o, detail = Reserved, hosts[i].Name+": "+err.Error()
+			}
+		}
+		if len(dialable) > 0 {
+			p.hosts = append(p.hosts, planned{hosts[i], dialable})
+		}
+	}
+	p.route.Outcome, p.route.Detail = o, detail
+	switch {
+	case len(p.hosts) > 0:
+		p.route.Outcome = Found
+		if o == NoTarget {
+			p.route.Detail = ""
+		}
+	case o == Failed:
+		p.fail(detail)
+	}
+}
+
+// resolveAll looks up the addresses of hosts, which are in the order of
+// preference, side by side. Once those of the best preference are done and there
+// is an address, the others have one more second.
+func (r *Resolver) resolveAll(ctx context.Context, hosts []Host) []hostAddrs {
+	for _, h := range hosts {
+		r.prefetch(ctx, h.Name)
+	}
+	all := make([]hostAddrs, len(hosts))
+	have, graced := false, false
+	for i, h := range hosts {
+		if have && !graced && h.Preference != hosts[0].Preference {
+			graced = true
+			short, cancel := context.WithTimeout(ctx, graceTime)
+			defer cancel()
+			ctx = short
+		}
+		all[i] = r.hostAddrs(ctx, h.Name)
+		have = have || len(all[i].addrs) > 0
+	}
+	return all
+}
+
+// question is what the addresses are cached by.
+type question struct {
+	name  string // with its dot, lower case
+	qtype uint16
+}
+
+// prefetch begins to ask for IPv4 and IPv6 addresses side by side.
+func (r *Resolver) prefetch(ctx context.Context, host string) {
+	r.addrs.prefetch(ctx, question{host + ".", dns.TypeA})
+	r.addrs.prefetch(ctx, question{host + ".", dns.TypeAAAA})
+}
+
+// hostAddrs waits for the addresses of a host; an IPv4 address does not wait
+// for the other answer.
+func (r *Resolver) hostAddrs(ctx context.Context, host string) hostAddrs {
+	r.prefetch(ctx, host)
+	v4, err := r.addrs.get(ctx, question{host + ".", dns.TypeA})
+	if err != nil {
+		v4 = brokenAnswer("no answer in time")
+	}
+	if len(v4.addrs) > 0 {
+		return joinAddrs(v4, answer{})
+	}
+	v6, err := r.addrs.get(ctx, question{host + ".", dns.TypeAAAA})
+	if err != nil {
+		v6 = brokenAnswer("no answer in time")
+	}
+	return joinAddrs(v4, v6)
+}
+
+func (r *Resolver) askAddrs(ctx context.Context, q question) answer {
+	return r.query(ctx, q.name, q.qtype, noServer)
+}
+
+// joinAddrs makes one of the two answers; without IPv4 addresses both are there.
+func joinAddrs(v4, v6 answer) hostAddrs {
+	h := hostAddrs{v4: v4, v6: v6, expires: v4.expires}
+	if len(v4.addrs) > 0 {
+		h.addrs = v4.addrs
+		return h
+	}
+	h.expires = earlier(v4.expires, v6.expires)
+	switch {
+	case len(v6.addrs) > 0:
+		h.addrs = v6.addrs
+	case v4.negative() && v6.negative():
+		h.detail = v4.detail
+	default:
+		h.failed, h.detail = true, v4.detail
+		if v4.negative() {
+			h.detail = v6.detail
+		}
+	}
+	return h
+}
+
+// draw returns the route with a walk of its own.
+func (p *plan) draw() Route {
+	r := p.route
+	r.Hosts = slices.Clone(r.Hosts)
+	if r.Outcome != Found {
+		return r
+	}
+	hosts := slices.Clone(p.hosts)
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	slices.SortStableFunc(hosts, func(a, b planned) int { return int(a.Preference) - int(b.Preference) })
+	r.Targets = walk(hosts, r.Hosts[0].Preference)
+	return r
+}
+
+// walk shares the five places out among the hosts, which are in order: each
+// gets one before any gets its second. Inside one preference the first
+// addresses of all hosts come before the second ones; a lesser preference comes
+// after all of the better.
+func walk(hosts []planned, best uint16) []Target {
+	var targets []Target
+	for round := 0; len(targets) < maxWalk; round++ {
+		before := len(targets)
+		for _, h := range hosts {
+			if round < len(h.addrs) && len(targets) < maxWalk {
+				targets = append(targets, Target{Host: h.Host, Addr: h.addrs[round], Preferred: h.Preference == best})
+			}
+		}
+		if len(targets) == before {
+			break
+		}
+	}
+	slices.SortStableFunc(targets, func(a, b Target) int {
+		return int(a.Host.Preference) - int(b.Host.Preference)
+	})
+	return targets
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
