@@ -1,0 +1,368 @@
+package verify
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"rcptgate/verify/address"
+	"rcptgate/verify/mx"
+	"rcptgate/verify/provider"
+	"rcptgate/verify/verdict"
+)
+
+// ledger keeps rule 5 over the store: an inconclusive verdict never
+// overwrites a conclusive one that has not expired.
+type ledger struct {
+	mu       sync.Mutex // makes reading and writing one step
+	verdicts Verdicts
+}
+
+func (l *ledger) get(k Key, now time.Time) (verdict.Verdict, bool) {
+	v, ok := l.verdicts.GetVerdict(k)
+	return v, ok && !v.Expired(now)
+}
+
+// retryRefresh is how long a verdict that could not be refreshed is given
+// before it is asked again.
+const retryRefresh = 5 * time.Minute
+
+func (l *ledger) put(k Key, v verdict.Verdict, now time.Time) {
+	if v.Expired(now) { // what is never stored has no expiry
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old, ok := l.get(k, now)
+	if !ok || !stands(old, v) {
+		l.verdicts.PutVerdict(k, v)
+		return
+	}
+	i, _ := verdict.Lookup(v.Reason)
+	again := now.Add(max(i.Refresh, retryRefresh))
+	if old.Stale(now) && again.After(old.RefreshAt) {
+		old.RefreshAt = again
+		l.verdicts.PutVerdict(k, old)
+	}
+}
+
+// stands reports whether an unexpired verdict is kept against a new one. A
+// 250 that proves nothing does not take back one that did, at the same site.
+func stands(old, v verdict.Verdict) bool {
+	if !v.Reason.Conclusive() {
+		return old.Reason.Conclusive()
+	}
+	return v.Reason == verdict.AcceptUnproven && old.Status() == verdict.Deliverable && old.Site == v.Site
+}
+
+// knowledge is what is known of domains and sites: the stored facts, and what
+// only the running process remembers, bounded.
+type knowledge struct {
+	store Facts
+
+	mu      sync.Mutex
+	domains bounded[[8]byte, domainMemory]
+	sites   bounded[mx.Site, siteMemory]
+}
+
+// domainMemory is what the process remembers of one domain.
+type domainMemory struct {
+	good      address.Address // known to exist
+	goodAt    time.Time
+	refreshed time.Time               // the catch-all fact was asked anew
+	plain     [plainPerHour]time.Time // refusals that counted beside an unknown postmaster@, oldest first
+}
+
+// siteMemory is what the process remembers of one site.
+type siteMemory struct {
+	good      address.Address // known to exist at one of its domains
+	goodAt    time.Time
+	accepted  time.Time                // when an address known to exist was accepted last
+	passed    time.Time                // when a control passed last
+	stored    time.Time                // of passed
+	negatives [freeNegatives]time.Time // oldest first
+}
+
+// goodFor is how long an accepted address is known to exist (rule 4b).
+const goodFor = 24 * time.Hour
+
+func (k *knowledge) init(store Facts) {
+	k.store = store
+	k.domains.init(50_000)
+	k.sites.init(20_000)
+}
+
+// domain returns the domain's fact. It falls when the MX set has changed; an
+// empty site asks for it whatever the MX set is.
+func (k *knowledge) domain(d [8]byte, site mx.Site, now time.Time) (DomainFact, bool) {
+	f, ok := k.store.GetDomain(d)
+	if !ok || !now.Before(f.ExpiresAt) || (site != "" && f.Site != string(site)) {
+		return DomainFact{}, false
+	}
+	return f, true
+}
+
+func (k *knowledge) putDomain(d [8]byte, f DomainFact) { k.store.PutDomain(d, f) }
+
+// mayRefresh claims the refresh of a domain's stale fact, at most one in five
+// minutes however many ask.
+func (k *knowledge) mayRefresh(d [8]byte, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.domains.at(d)
+	if now.Sub(m.refreshed) < retryRefresh {
+		return false
+	}
+	m.refreshed = now
+	return true
+}
+
+// exists remembers that an address was accepted, and so exists.
+func (k *knowledge) exists(d [8]byte, site mx.Site, a address.Address, at time.Time) {
+	if a.Local() == "postmaster" || time.Since(at) >= goodFor {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m := k.domains.at(d); at.After(m.goodAt) {
+		m.good, m.goodAt = a, at
+	}
+	m := k.sites.at(site)
+	if at.After(m.goodAt) {
+		m.good, m.goodAt = a, at
+	}
+	if at.After(m.accepted) {
+		m.accepted = at
+	}
+}
+
+// goodAt returns an address known to exist in the domain.
+func (k *knowledge) goodAt(d [8]byte, now time.Time) (address.Address, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.domains.at(d)
+	return m.good, !m.good.IsNull() && now.Sub(m.goodAt) < goodFor
+}
+
+// goodAtSite returns an address known to exist at any domain of the site.
+func (k *knowledge) goodAtSite(s mx.Site, now time.Time) (address.Address, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.sites.at(s)
+	return m.good, !m.good.IsNull() && now.Sub(m.goodAt) < goodFor
+}
+
+// forget drops an address that was known to exist and is refused.
+func (k *knowledge) forget(d [8]byte, s mx.Site, a address.Address) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m := k.domains.at(d); m.good == a {
+		m.good = address.Address{}
+	}
+	if m := k.sites.at(s); m.good == a {
+		m.good = address.Address{}
+	}
+}
+
+// plainCounts reports whether one more refusal counts at a domain where
+// postmaster@ is plainly unknown: at most 4 in a sliding hour.
+func (k *knowledge) plainCounts(d [8]byte, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.domains.at(d)
+	if now.Sub(m.plain[0]) < time.Hour {
+		return false
+	}
+	copy(m.plain[:], m.plain[1:])
+	m.plain[plainPerHour-1] = now
+	return true
+}
+
+// negative counts a negative of a truthful site, and reports whether it is
+// enforced as it is: it is among the first two of a sliding hour, or an
+// address known to exist was accepted there within five minutes.
+func (k *knowledge) negative(s mx.Site, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.sites.at(s)
+	third := now.Sub(m.negatives[0]) < time.Hour
+	copy(m.negatives[:], m.negatives[1:])
+	m.negatives[freeNegatives-1] = now
+	return !third || now.Sub(m.accepted) <= sampleIsRecent
+}
+
+// good remembers that a control passed at the site. The store learns of it
+// once a minute, which makes a suspect interval longer, never shorter.
+func (k *knowledge) good(s mx.Site, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.sites.at(s)
+	m.passed = at
+	if at.Sub(m.stored) < time.Minute {
+		return
+	}
+	m.stored = at
+	f, _ := k.store.GetSite(string(s))
+	f.LastGood = at
+	k.store.PutSite(string(s), f)
+}
+
+// Negatives live three days; older intervals mark nothing any more.
+const (
+	suspectFor   = 3 * 24 * time.Hour
+	maxIntervals = 8
+)
+
+// suspect marks the negatives of the site since its last good control, and
+// forgets the address that was refused though it exists.
+func (k *knowledge) suspect(s mx.Site, d [8]byte, refused address.Address, now time.Time) {
+	k.forget(d, s, refused)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f, _ := k.store.GetSite(string(s))
+	in := Interval{From: f.LastGood, To: now}
+	if p := k.sites.at(s).passed; p.After(in.From) {
+		in.From = p
+	}
+	kept := make([]Interval, 0, len(f.Suspect)+1)
+	for _, i := range f.Suspect {
+		switch {
+		case now.Sub(i.To) > suspectFor:
+		case !i.To.Before(in.From): // overlaps: one interval
+			if i.From.Before(in.From) {
+				in.From = i.From
+			}
+		default:
+			kept = append(kept, i)
+		}
+	}
+	if len(kept) >= maxIntervals { // the gap between the oldest two is given up
+		kept[1].From = kept[0].From
+		kept = kept[1:]
+	}
+	f.Suspect = append(kept, in)
+	k.store.PutSite(string(s), f)
+}
+
+// mark tags a negative of an MX that was checked while its site refused
+// blindly.
+func (k *knowledge) mark(v verdict.Verdict) verdict.Verdict {
+	if v.Status() != verdict.Undeliverable || v.Origin != verdict.FromProbe || v.Site == "" || v.Has(verdict.Suspect) {
+		return v
+	}
+	f, ok := k.store.GetSite(v.Site)
+	if !ok {
+		return v
+	}
+	for _, i := range f.Suspect {
+		if v.CheckedAt.After(i.From) && !v.CheckedAt.After(i.To) {
+			v.Tags = append(slices.Clone(v.Tags), verdict.Suspect)
+			return v
+		}
+	}
+	return v
+}
+
+// unreachable remembers that no host of the site could be talked to, for as
+// long as the verdict lives.
+func (k *knowledge) unreachable(s mx.Site, v verdict.Verdict) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f, _ := k.store.GetSite(string(s))
+	f.Reason, f.ExpiresAt = v.Reason, v.ExpiresAt
+	k.store.PutSite(string(s), f)
+}
+
+// reachable ends such a fact: a conversation has begun.
+func (k *knowledge) reachable(s mx.Site) {
+	f, ok := k.store.GetSite(string(s))
+	if !ok || f.Reason == "" {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f, _ = k.store.GetSite(string(s))
+	f.Reason, f.ExpiresAt = "", time.Time{}
+	k.store.PutSite(string(s), f)
+}
+
+// away returns the verdict of an address at a site that could not be talked
+// to lately, until it is time to try again.
+func (k *knowledge) away(s mx.Site, now time.Time) (verdict.Verdict, bool) {
+	f, ok := k.store.GetSite(string(s))
+	if !ok || f.Reason == "" || !now.Before(f.ExpiresAt) {
+		return verdict.Verdict{}, false
+	}
+	i, _ := verdict.Lookup(f.Reason)
+	v := verdict.New(f.Reason, verdict.FromProbe, f.ExpiresAt.Add(-i.Expire))
+	v.Served = verdict.FromCache
+	return v, !v.Stale(now)
+}
+
+// learn keeps what a final verdict tells beyond its address.
+func (k *knowledge) learn(f *flight, v verdict.Verdict) {
+	if v.Served != verdict.Fresh || v.Origin != verdict.FromProbe {
+		return
+	}
+	site := f.route.Site
+	switch v.Reason {
+	case verdict.Accepted:
+		k.exists(f.domain(), site, f.addr, v.CheckedAt)
+		if f.terms.Truth == provider.Truthful {
+			k.good(site, v.CheckedAt)
+		}
+	case verdict.MailboxNotFound, verdict.MailboxDisabled:
+		if v.Has(verdict.Suspect) {
+			return
+		}
+		k.forget(f.domain(), site, f.addr)
+		if fact, ok := k.domain(f.domain(), site, v.CheckedAt); ok && fact.CatchAll == CatchAllYes {
+			// A refusal with its control: the domain does not accept all.
+			k.putDomain(f.domain(), newFact(CatchAllUnknown, site, v.CheckedAt))
+		}
+	}
+}
+
+// bounded is a map that forgets the longest unused of a few entries when it
+// is full. Its user locks.
+type bounded[K comparable, V any] struct {
+	max  int
+	m    map[K]*boundedEntry[V]
+	tick uint64
+}
+
+type boundedEntry[V any] struct {
+	used uint64
+	v    V
+}
+
+func (b *bounded[K, V]) init(n int) { b.max, b.m = n, map[K]*boundedEntry[V]{} }
+
+// at returns the entry of k, made when missing; valid until the next call.
+func (b *bounded[K, V]) at(k K) *V {
+	b.tick++
+	e := b.m[k]
+	if e == nil {
+		if len(b.m) >= b.max {
+			b.evict()
+		}
+		e = &boundedEntry[V]{}
+		b.m[k] = e
+	}
+	e.used = b.tick
+	return &e.v
+}
+
+func (b *bounded[K, V]) evict() {
+	var oldest K
+	n, used := 0, uint64(0)
+	for k, e := range b.m { // map order is random: a sample of eight
+		if n == 0 || e.used < used {
+			oldest, used = k, e.used
+		}
+		if n++; n == 8 {
+			break
+		}
+	}
+	delete(b.m, oldest)
+}

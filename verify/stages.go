@@ -1,0 +1,243 @@
+package verify
+
+import (
+	"strings"
+	"time"
+
+	"rcptgate/verify/address"
+	"rcptgate/verify/mx"
+	"rcptgate/verify/pace"
+	"rcptgate/verify/provider"
+	"rcptgate/verify/verdict"
+)
+
+// knownStage answers from what is at hand, on the asker's goroutine; done
+// ends the query.
+type knownStage struct {
+	name string
+	run  func(e *Engine, a *ask) (v verdict.Verdict, done bool)
+}
+
+// knownStages and workStages are the way of one address, cheapest and most
+// certain first.
+var knownStages = []knownStage{
+	{"guard", (*Engine).guard},
+	{"store", (*Engine).stored},
+	{"catch-all", (*Engine).catchAllKnown},
+}
+
+// workStage runs on the flight of the address; done ends the flight. The last
+// one hands the flight to the pacer.
+type workStage struct {
+	name string
+	run  func(e *Engine, f *flight) (v verdict.Verdict, done bool)
+}
+
+var workStages = []workStage{
+	{"mx", (*Engine).lookup},
+	{"book", (*Engine).consult},
+	{"facts", (*Engine).recall},
+	{"probe", (*Engine).submit},
+}
+
+// neverAsked are the private suffixes of rule 9 (RFC 6762, RFC 8375, and the
+// name ICANN reserved for private use).
+var neverAsked = []string{".local", ".internal", ".lan", ".home.arpa"}
+
+// guard ends queries about addresses that are never asked (rules 8 and 9).
+func (e *Engine) guard(a *ask) (verdict.Verdict, bool) {
+	addr := a.q.Address
+	if addr.Kind() != address.Mailbox || never(a.st, addr.Domain().String()) {
+		return notProbed(), true
+	}
+	for _, s := range a.st.Senders {
+		if s.IsNull() {
+			continue
+		}
+		if key := s.Key(); addr.Key() == key || (!a.q.Sender.IsNull() && a.q.Sender.Key() == key) {
+			return notProbed(), true
+		}
+	}
+	a.key = e.keyer.Key(addr)
+	return verdict.Verdict{}, false
+}
+
+func never(st *Settings, domain string) bool {
+	if strings.EqualFold(domain, st.Hostname) {
+		return true
+	}
+	for _, s := range neverAsked {
+		if strings.HasSuffix(domain, s) || domain == s[1:] {
+			return true
+		}
+	}
+	for _, s := range st.SkipDomains {
+		if domain == s || (strings.HasPrefix(s, ".") && strings.HasSuffix(domain, s)) {
+			return true
+		}
+	}
+	return false
+}
+
+// stored answers from the store. Stale positives are given at once and asked
+// again behind; a stale negative or unknown is asked again within the asker's
+// budget.
+func (e *Engine) stored(a *ask) (verdict.Verdict, bool) {
+	v, ok := e.store.get(a.key, a.now)
+	if !ok {
+		return verdict.Verdict{}, false
+	}
+	v.Served = verdict.FromCache
+	v = e.facts.mark(v)
+	if v.Reason == verdict.Greylisted && a.q.RetryGreylisted && a.q.Probe {
+		e.retryLater(a.q.Address, a.q.Tenant, v)
+	}
+	if v.Reason == verdict.Accepted || v.Reason == verdict.Delivered {
+		e.facts.exists(a.domain(), mx.Site(v.Site), a.q.Address, v.CheckedAt)
+	}
+	if !v.Stale(a.now) {
+		return v, true
+	}
+	switch v.Status() {
+	case verdict.Deliverable, verdict.Risky:
+		a.behind = true
+		return v, true
+	case verdict.Undeliverable, verdict.Unknown:
+	}
+	a.old, a.hasOld = v, true
+	return v, false
+}
+
+// catchAllKnown keeps the domain's catch-all fact at hand. It does not end
+// the query where DNS may be asked: the fact falls when the MX set changes.
+func (e *Engine) catchAllKnown(a *ask) (verdict.Verdict, bool) {
+	f, ok := e.facts.domain(a.domain(), "", a.now)
+	if ok && f.CatchAll == CatchAllYes && !a.hasOld {
+		a.old, a.hasOld = factVerdict(f), true
+	}
+	return verdict.Verdict{}, false
+}
+
+// known is what an asker gets instead of a verdict that says less than what
+// was known before: a conclusive one stands until it expires, unless it is
+// suspect; any other yields only to a verdict that is worth storing. A domain
+// fact falls with the MX set it was found at.
+func (a *ask) known(v verdict.Verdict) verdict.Verdict {
+	switch {
+	case !a.hasOld || v.Reason.Conclusive():
+		return v
+	case a.old.Reason == verdict.AcceptAll && v.Site != "" && v.Site != a.old.Site:
+		return v
+	case a.old.Reason.Conclusive() && !a.old.Has(verdict.Suspect):
+		return a.old
+	case v.Reason.Stored():
+		return v
+	}
+	return a.old
+}
+
+// lookup finds the MXs of the domain (rule 2: a negative needs our own
+// definitive answer, which is the resolver's work).
+func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
+	wasBlind := f.st.Resolver.Blind()
+	if wasBlind && !e.blindTrial(time.Now()) {
+		return e.newVerdict(f, verdict.NotProbed, ""), true
+	}
+	r := f.st.Resolver.Lookup(e.ctx, f.addr.Domain())
+	if wasBlind && r.Outcome != mx.Failed && f.st.Resolver.Blind() {
+		e.blindTrial(time.Time{}) // known there already: no trial of the network
+	}
+	reason := verdict.DNSFailure
+	switch r.Outcome {
+	case mx.Found:
+		if len(r.Targets) == 0 {
+			reason = verdict.Unreachable
+			break
+		}
+		f.route = r
+		e.advance(f, possibleAtMX, notProbed())
+		return verdict.Verdict{}, false
+	case mx.NXDomain:
+		reason = verdict.DomainNotFound
+	case mx.NoMail, mx.NullMX:
+		reason = verdict.DomainNoMail
+	case mx.NoTarget:
+		reason = verdict.Unreachable
+	case mx.Reserved:
+		reason = verdict.MXReserved
+	case mx.Failed:
+		// Blind, or we are stopping: not a word about the domain (rule 12).
+		if f.st.Resolver.Blind() || e.ctx.Err() != nil {
+			reason = verdict.NotProbed
+		}
+	}
+	origin := verdict.FromDNS
+	if reason == verdict.NotProbed {
+		origin = ""
+	}
+	v := e.newVerdict(f, reason, origin)
+	v.Site = string(r.Site)
+	v.Evidence = verdict.Evidence{Stage: verdict.DNS, Text: r.Detail}
+	return v, true
+}
+
+// blindTrial claims the one lookup that may go out every 30 s while the DNS is
+// blind (rule 12). The zero time gives the claim back.
+func (e *Engine) blindTrial(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if now.Sub(e.trial) < 30*time.Second && !now.IsZero() {
+		return false
+	}
+	e.trial = now
+	return true
+}
+
+// consult asks the provider book: whether the site may be probed at all
+// (rule 7), and whether its answers tell anything.
+func (e *Engine) consult(f *flight) (verdict.Verdict, bool) {
+	f.terms = e.terms(f.st, f.route)
+	switch {
+	case !f.terms.Probing:
+		return e.newVerdict(f, verdict.NotProbed, ""), true
+	case f.terms.Truth == provider.AcceptAll:
+		return e.newVerdict(f, verdict.AcceptAll, verdict.FromList), true
+	case f.terms.Truth == provider.Truthful:
+		e.advance(f, possibleTruth, notProbed())
+	}
+	return verdict.Verdict{}, false
+}
+
+// recall applies what is known of the domain and of the site. A stale
+// catch-all is given at once, and the flight goes on to ask again behind.
+func (e *Engine) recall(f *flight) (verdict.Verdict, bool) {
+	now := time.Now()
+	if f.terms.Truth != provider.Truthful {
+		fact, ok := e.facts.domain(f.domain(), f.route.Site, now)
+		if ok && fact.CatchAll == CatchAllYes {
+			v := e.placed(f, factVerdict(fact))
+			if !v.Stale(now) || !e.facts.mayRefresh(f.domain(), now) {
+				return v, true
+			}
+			e.answer(f, v)
+			f.refact, f.why = true, pace.WhyRefresh
+		}
+	}
+	if v, ok := e.facts.away(f.route.Site, now); ok {
+		return e.placed(f, v), true
+	}
+	if f.st.Unfit != "" {
+		return e.newVerdict(f, verdict.NotProbed, ""), true
+	}
+	return verdict.Verdict{}, false
+}
+
+// newVerdict is verdict.New for the flight's address.
+func (e *Engine) newVerdict(f *flight, r verdict.Reason, o verdict.Origin) verdict.Verdict {
+	return e.placed(f, verdict.New(r, o, time.Now()))
+}
+
+func (e *Engine) placed(f *flight, v verdict.Verdict) verdict.Verdict {
+	v.Site, v.Provider = string(f.route.Site), f.terms.Provider
+	return v
+}
