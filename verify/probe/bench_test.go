@@ -79,9 +79,9 @@ func TestSessionMemory(t *testing.T) {
 	for stage, ext := range map[string]string{"greeted": "250 PIPELINING\r\n", "large EHLO": strings.Repeat("250-"+strings.Repeat("x", 60)+"\r\n", 20) + "250 PIPELINING\r\n"} {
 		var before, after runtime.MemStats
 		var open []*Session
-		greet := "220 x\r\n250-x\r\n" + ext
+		greet := "220 x\r\n~250-x\r\n" + ext + "~"
 		p := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
-			return &wire{in: strings.NewReader(greet)}, nil
+			return &wire{in: []byte(greet)}, nil
 		}})
 		r := request(t)
 		r.Timeout = time.Hour

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +63,14 @@ func TestGuardIsAConn(t *testing.T) {
 	}
 }
 
-// wire is a connection that answers from a script and records what is sent.
+// pause, in what a wire answers, holds the rest back until something is sent.
+const pause = '~'
+
+// wire is a connection that answers from a script, at most size octets at a
+// time, and records what is sent. Waiting at a pause is a time-out.
 type wire struct {
-	in       io.Reader
+	in       []byte
+	size     int
 	sent     bytes.Buffer
 	read     int
 	closed   bool
@@ -72,20 +78,34 @@ type wire struct {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	if w.in == nil || w.closed {
+	switch {
+	case w.closed || len(w.in) == 0:
 		return 0, io.EOF
+	case w.in[0] == pause:
+		return 0, os.ErrDeadlineExceeded
 	}
-	n, err := w.in.Read(p)
+	if w.size > 0 {
+		p = p[:min(len(p), w.size)]
+	}
+	if i := bytes.IndexByte(w.in, pause); i >= 0 {
+		p = p[:min(len(p), i)]
+	}
+	n := copy(p, w.in)
+	w.in = w.in[n:]
 	w.read += n
-	return n, err
+	return n, nil
 }
 
 func (w *wire) Write(p []byte) (int, error) {
 	if w.closed {
 		return 0, net.ErrClosed
 	}
+	if len(w.in) > 0 && w.in[0] == pause {
+		w.in = w.in[1:]
+	}
 	return w.sent.Write(p)
 }
+
 func (w *wire) Close() error                     { w.closed = true; return nil }
 func (w *wire) LocalAddr() net.Addr              { return nil }
 func (w *wire) RemoteAddr() net.Addr             { return nil }
@@ -93,29 +113,18 @@ func (w *wire) SetDeadline(t time.Time) error    { w.deadline = t; return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
-// chunks reads a few octets at a time.
-type chunks struct {
-	r io.Reader
-	n int
-}
-
-func (c chunks) Read(p []byte) (int, error) {
-	if c.n > 0 {
-		p = p[:min(len(p), c.n)]
-	}
-	return c.r.Read(p)
-}
-
 // FuzzSession answers a dialogue with arbitrary bytes: no panic, no forbidden
 // verb, bounded reading, and no answer before its command.
 func FuzzSession(f *testing.F) {
-	const hello = "220 x\r\n250-x\r\n250 PIPELINING\r\n"
+	const hello = "220 x\r\n~250-x\r\n250 PIPELINING\r\n~"
 	for _, s := range []string{
-		"", "220 x\r\n", hello, hello + "250 ok\r\n550 5.1.1 no\r\n250 ok\r\n250 ok\r\n250 ok\r\n221 bye\r\n",
-		"220 x\n500 what\n250 hello\n250 ok\n252 ok\n", "220 x\r\n250-x\r\n250 STARTTLS\r\n220 go\r\n\x15\x03\x01\x00\x02\x02\x28",
+		"", "220 x\r\n~", hello, hello + "250 ok\r\n550 5.1.1 no\r\n~250 ok\r\n250 ok\r\n250 ok\r\n~221 bye\r\n",
+		"220 x\n~500 what\n~250 hello\n~250 ok\n~252 ok\n~", "220 x\r\n~250-x\r\n250 STARTTLS\r\n~220 go\r\n~\x15\x03\x01\x00\x02\x02\x28",
+		"220 x\r\n~250-x\r\n250 STARTTLS\r\n~454 no\r\n~250 ok\r\n~250 ok\r\n~",
 		"220-x\r\n554 y\r\n", "HTTP/1.1 400\r\n", hello + "250 ok\r\n421 bye\r\n", hello + "250 ok\r\n250 ok\r\n250 ok\r\n",
-		"220 x\r\n" + strings.Repeat("250-x\r\n", 200), "220 " + strings.Repeat("x", 3000),
-		hello + "250 DATA\r\n354 go ahead\r\n250 ok\r\n354 go ahead\r\n354 go ahead\r\n",
+		"220 x\r\n~" + strings.Repeat("250-x\r\n", 200), "220 " + strings.Repeat("x", 3000),
+		hello + "250 DATA\r\n354 go ahead\r\n~250 ok\r\n354 go ahead\r\n354 go ahead\r\n",
+		hello + "250 ok\r\n250 ok\r\n421 4.4.2 bye\r\n", hello + "250 ok\r\n550 n\x00\r\n", hello + "250 ok\r\n550 5.1.1 cut",
 	} {
 		f.Add([]byte(s), 0)
 		f.Add([]byte(s), 1)
@@ -123,7 +132,7 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, size int) {
 		var wires []*wire
 		p := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
-			w := &wire{in: chunks{bytes.NewReader(in), size}}
+			w := &wire{in: in, size: size}
 			wires = append(wires, w)
 			return w, nil
 		}})

@@ -42,13 +42,6 @@ func (r *record) last() Step {
 	return r.t.Steps[len(r.t.Steps)-1]
 }
 
-// steps returns how many steps there are.
-func (r *record) steps() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.t.Steps)
-}
-
 // end stops the clock of the transcript; the first call counts.
 func (r *record) end() {
 	r.mu.Lock()

@@ -306,7 +306,6 @@ func TestNullSenderAndQuotedRecipient(t *testing.T) {
 
 // TestTimes holds each wait against its bound, in the bubble's clock.
 func TestTimes(t *testing.T) {
-	const far = time.Hour
 	elapsed := func(f func()) time.Duration {
 		at := time.Now()
 		f()
