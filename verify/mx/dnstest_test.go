@@ -270,3 +270,9 @@ func names(targets []Target) string {
 	}
 	return strings.Join(s, " ")
 }
+
+// end closes the resolver and waits for the servers' side.
+func (p *piped) end(r *Resolver) {
+	r.Close()
+	p.wg.Wait()
+}
