@@ -1,0 +1,105 @@
+package milter
+
+import (
+	"context"
+	"sync"
+
+	"rcptgate/policy"
+)
+
+// maxAside is how many recipients of one message are decided side by side;
+// each further one is waited for at its RCPT.
+const maxAside = 1000
+
+// message is one transaction: MAIL to the end of message, or its abort.
+type message struct {
+	server   *Server
+	ctx      context.Context
+	cancel   context.CancelFunc
+	settings Settings
+	query    policy.Query // without recipient
+
+	// With DecideEnd.
+	passed int // recipients that are not ours to judge
+	asked  []*asked
+	wg     sync.WaitGroup
+}
+
+// asked is one recipient and, when the message's wg is done, its decision.
+type asked struct {
+	to       string // as the MTA gave it, without brackets
+	query    policy.Query
+	decision policy.Decision
+}
+
+// pass counts a recipient that goes through whatever the others do.
+func (m *message) pass() { m.passed++ }
+
+// ask begins to decide about a recipient.
+func (m *message) ask(to string, q policy.Query) {
+	a := &asked{to: to, query: q, decision: policy.Decision{Action: policy.Accept}}
+	m.asked = append(m.asked, a)
+	decide := func() {
+		defer func() {
+			if v := recover(); v != nil {
+				m.server.panicked("decide", v)
+			}
+		}()
+		a.decision = m.server.o.Decider.Decide(m.ctx, q)
+	}
+	if len(m.asked) > maxAside {
+		decide()
+		return
+	}
+	m.wg.Go(decide)
+}
+
+// outcome waits for all decisions and makes one of them: refused when all
+// recipients are, deferred when none may pass now, else what on_partial says.
+// canRemove says whether the MTA lets recipients be removed; those to remove
+// are returned.
+func (m *message) outcome(canRemove bool) (d policy.Decision, remove []string) {
+	m.wg.Wait()
+	var refused, deferred []*asked
+	for _, a := range m.asked {
+		// A decision that makes no reply counts as accept.
+		if _, err := encode(a.decision); err != nil {
+			m.server.o.Logger.Error("milter reply", "id", a.decision.ID, "err", err)
+			continue
+		}
+		if a.decision.Warning {
+			m.server.o.Logger.Warn("would have refused", "id", a.decision.ID, "rule", a.decision.Rule,
+				"rcpt", a.query.Recipient, "would", string(a.decision.Would), "text", a.decision.Text)
+		}
+		switch a.decision.Action {
+		case policy.Reject:
+			refused = append(refused, a)
+		case policy.Defer:
+			deferred = append(deferred, a)
+		case policy.Accept, policy.Delete:
+		}
+	}
+	all := m.passed + len(m.asked)
+	switch {
+	case len(refused) > 0 && len(refused) == all:
+		return refused[0].decision, nil
+	case len(deferred) > 0 && len(refused)+len(deferred) == all:
+		return deferred[0].decision, nil
+	case len(refused) == 0:
+		return policy.Decision{Action: policy.Accept}, nil
+	}
+	pass := policy.Decision{Action: policy.Accept}
+	switch m.settings.OnPartial {
+	case RejectAll:
+		return refused[0].decision, nil
+	case DeleteSome:
+		if canRemove {
+			for _, a := range refused {
+				remove = append(remove, a.to)
+			}
+		} else {
+			m.server.o.Logger.Warn("the mail server does not let recipients be removed: all are kept", "queue_id", m.query.QueueID)
+		}
+	}
+	return pass, remove
+}
