@@ -1,0 +1,448 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rcptgate/verify/address"
+	"rcptgate/verify/pace"
+	"rcptgate/verify/provider"
+	"rcptgate/verify/verdict"
+)
+
+// asker is a query as the doors send it.
+func asker(budget time.Duration) func(*Query) {
+	return func(q *Query) { q.Budget, q.Uncapped = budget, false }
+}
+
+// rejects is a Settled for a rule that rejects the reasons and accepts all else.
+func rejects(rs ...verdict.Reason) func([]verdict.Reason, []verdict.Tag) bool {
+	return func(possible []verdict.Reason, tags []verdict.Tag) bool {
+		n := 0
+		for _, r := range possible {
+			if slices.Contains(rs, r) && !slices.Contains(tags, verdict.Suspect) {
+				n++
+			}
+		}
+		return n == 0 || n == len(possible)
+	}
+}
+
+func TestSingleFlight(t *testing.T) {
+	inWorld(t, provider.PerDomain, func(t *testing.T, w *world) {
+		w.pacer.delay, w.pacer.rtt = time.Second, time.Second
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				if v := w.ask("user@example.test"); v.Reason != verdict.Accepted {
+					t.Errorf("%s", v.Reason)
+				}
+			})
+		}
+		synctest.Wait()
+		if s := w.e.Snapshot(); s.Flights != 1 {
+			t.Errorf("%d flights", s.Flights)
+		}
+		wg.Wait()
+		w.wantAsked("1 user@example.test", "1 random@example.test")
+		if w.dns.lookups != 1 {
+			t.Errorf("%d lookups", w.dns.lookups)
+		}
+	})
+}
+
+func TestAskersOfDifferentBudgets(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.st.MaxWaitingPerSite = 100
+		w.pacer.delay, w.pacer.rtt, w.pacer.eta = 5*time.Second, time.Second, time.Second
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 20 {
+			budget := time.Duration(i+1) * 500 * time.Millisecond
+			wg.Go(func() {
+				v := w.with("user@example.test", asker(budget))
+				took, want := time.Since(start), verdict.Accepted
+				if budget < 6*time.Second {
+					want = verdict.Pending
+				}
+				switch {
+				case budget == 6*time.Second: // the answer and the end of the budget come together
+				case v.Reason != want || took != min(budget, 6*time.Second):
+					// asked until its budget ends or the answer is there
+					if budget < time.Second && took == 0 && v.Reason == verdict.Pending {
+						return // predicted not to fit
+					}
+					t.Errorf("budget %v: %s after %v", budget, v.Reason, took)
+				case v.Reason == verdict.Pending && v.RetryAfter <= 0:
+					t.Error("pending without a time to come back")
+				}
+			})
+		}
+		wg.Wait()
+		w.wantAsked("1 user@example.test")
+	})
+}
+
+func TestSettledIsAnsweredAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		reject []verdict.Reason
+		reply  func(string, pace.Kind, int) pace.Answer
+		after  time.Duration
+		want   verdict.Reason
+		final  verdict.Reason
+	}{
+		{"all accepted: nothing to wait for", nil, only("user"), 0, verdict.NotProbed, verdict.Accepted},
+		{"250 whatever the control says", []verdict.Reason{verdict.MailboxNotFound}, only("user"), time.Second, verdict.AcceptUnproven, verdict.Accepted},
+		{"accept_all is rejected: waits for the control", []verdict.Reason{verdict.AcceptAll}, only("user"), 2 * time.Second, verdict.Accepted, verdict.Accepted},
+		{"5xx waits for its control", []verdict.Reason{verdict.MailboxNotFound}, only("postmaster"), 2 * time.Second, verdict.MailboxNotFound, verdict.MailboxNotFound},
+		{"5xx of another kind than is rejected", []verdict.Reason{verdict.DomainNotFound}, only("postmaster"), 0, verdict.NotProbed, verdict.MailboxNotFound},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, provider.PerDomain, func(t *testing.T, w *world) {
+				w.dns.delay = 0
+				w.pacer.rtt, w.pacer.reply = time.Second, c.reply
+				start := time.Now()
+				v := w.with("user@example.test", func(q *Query) { q.Settled = rejects(c.reject...) })
+				if v.Reason != c.want || time.Since(start) != c.after {
+					t.Errorf("%s after %v", v.Reason, time.Since(start))
+				}
+				synctest.Wait()
+				if _, stored := w.store.GetVerdict(w.e.keyer.Key(addr(t, "user@example.test"))); stored != (c.after == 2*time.Second) {
+					t.Errorf("stored %v", stored)
+				}
+				time.Sleep(3 * time.Second) // the work went on
+				w.want("user@example.test", c.final)
+			})
+		})
+	}
+}
+
+func TestPredictedNotToFit(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.pacer.delay = 30 * time.Second
+		start := time.Now()
+		v := w.with("user@example.test", asker(8*time.Second))
+		if v.Reason != verdict.Pending || v.RetryAfter != 30*time.Second || time.Since(start) != 0 {
+			t.Errorf("%s after %v, retry after %v", v.Reason, time.Since(start), v.RetryAfter)
+		}
+		time.Sleep(31 * time.Second)
+		w.want("user@example.test", verdict.Accepted) // went on behind
+		if !slices.Equal(w.pacer.live, []bool{false}) {
+			t.Errorf("live %v", w.pacer.live)
+		}
+	})
+}
+
+func TestUncappedWaitsWhateverIsPredicted(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.st.MaxWaiting, w.st.MaxWaitingPerSite = 1, 1
+		w.pacer.delay, w.pacer.eta = 30*time.Second, time.Hour
+		w.want("user@example.test", verdict.Accepted)
+		w.pacer.delay = 2 * time.Minute
+		w.want("nobody@example.test", verdict.NotProbed) // no dialogue could begin
+		synctest.Wait()
+		if w.e.Snapshot().Flights != 0 {
+			t.Error("a probe that nobody waits for is still queued")
+		}
+		w.pacer.delay, w.pacer.rtt = 0, 2*time.Minute
+		if v := w.want("other@example.test", verdict.Pending); v.RetryAfter <= 0 {
+			t.Error("pending without a time to come back")
+		}
+		time.Sleep(5 * time.Minute)
+	})
+}
+
+func TestAfterAccept(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		accepted bool
+		all      bool
+		begun    bool
+		asked    bool
+	}{
+		{"deferred: queued goes on", false, false, false, true},
+		{"accepted: queued is dropped", true, false, false, false},
+		{"accepted, after_accept queue", true, true, false, true},
+		{"accepted: begun is finished", true, false, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+				w.st.AfterAcceptAll = c.all
+				w.pacer.eta = time.Second
+				if c.begun {
+					w.pacer.rtt = 20 * time.Second
+				} else {
+					w.pacer.delay = 20 * time.Second
+				}
+				v := w.with("user@example.test", func(q *Query) {
+					q.Budget, q.Uncapped, q.AcceptedWhenLeft = 8*time.Second, false, c.accepted
+				})
+				if v.Reason != verdict.Pending {
+					t.Errorf("%s", v.Reason)
+				}
+				time.Sleep(time.Minute)
+				if asked := len(w.pacer.log()) == 1; asked != c.asked {
+					t.Errorf("asked %v", asked)
+				}
+			})
+		})
+	}
+}
+
+func TestClientThatHangsUp(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.pacer.delay = 20 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		v := w.e.Verify(ctx, Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute})
+		if v.Reason != verdict.Pending || time.Since(start) != 3*time.Second {
+			t.Errorf("%s after %v", v.Reason, time.Since(start))
+		}
+		time.Sleep(time.Minute)
+		if w.pacer.canceled != 1 || len(w.pacer.log()) != 0 {
+			t.Errorf("canceled %d, asked %q", w.pacer.canceled, w.pacer.log())
+		}
+		// One that stays keeps the probe of one that hangs up.
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			w.e.Verify(ctx, Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute})
+		}()
+		w.want("user@example.test", verdict.Accepted)
+	})
+}
+
+func TestBudgetZeroBeginsBehind(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.pacer.delay = 20 * time.Second
+		v := w.with("user@example.test", func(q *Query) { q.Budget, q.AcceptedWhenLeft = 0, true })
+		if v.Reason != verdict.Pending || v.RetryAfter <= 0 {
+			t.Errorf("%s, retry after %v", v.Reason, v.RetryAfter)
+		}
+		synctest.Wait()
+		if w.pacer.submitted[0].live {
+			t.Error("live without an asker")
+		}
+		v = w.with("user@example.test", asker(30*time.Second))
+		if v.Reason != verdict.Accepted || !slices.Equal(w.pacer.live, []bool{false, true}) {
+			t.Errorf("%s, live %v", v.Reason, w.pacer.live)
+		}
+	})
+}
+
+func TestMaxWaiting(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.st.MaxWaiting, w.st.MaxWaitingPerSite = 3, 100
+		w.pacer.rtt = 2 * time.Second
+		got := make(chan verdict.Reason, 5)
+		for i := range 5 {
+			go func() { got <- w.with(fmt.Sprintf("u%d@d%d.test", i, i), asker(8*time.Second)).Reason }()
+		}
+		synctest.Wait()
+		if s := w.e.Snapshot(); s.Waiting != 3 || s.Flights != 3 || len(got) != 2 {
+			t.Errorf("%+v, %d answered", s, len(got))
+		}
+		w.want("other@d9.test", verdict.MailboxNotFound) // not counted
+		time.Sleep(3 * time.Second)
+		n := 0
+		for range 5 {
+			if <-got == verdict.NotProbed {
+				n++
+			}
+		}
+		if n != 2 || len(w.pacer.log()) != 4 {
+			t.Errorf("%d not probed, asked %q", n, w.pacer.log())
+		}
+	})
+}
+
+func TestMaxWaitingPerSite(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.st.MaxWaitingPerSite = 2
+		w.pacer.rtt = 2 * time.Second
+		got := make(chan verdict.Reason, 5)
+		for i := range 5 {
+			go func() { got <- w.with(fmt.Sprintf("u%d@d%d.test", i, i), asker(8*time.Second)).Reason }()
+		}
+		synctest.Wait()
+		if s := w.e.Snapshot(); s.Waiting != 2 || s.Flights != 2 || len(got) != 3 {
+			t.Errorf("%+v, %d answered", s, len(got))
+		}
+		// A second asker of a flight under way is counted too.
+		if v := w.with("u0@d0.test", asker(8*time.Second)); v.Reason != verdict.NotProbed {
+			t.Errorf("%s", v.Reason)
+		}
+		time.Sleep(3 * time.Second)
+		if len(w.pacer.log()) != 2 {
+			t.Errorf("asked %q", w.pacer.log())
+		}
+		for range 5 {
+			<-got
+		}
+	})
+}
+
+func TestOverloadServesWhatIsKnown(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.want("nobody@example.test", verdict.MailboxNotFound)
+		time.Sleep(13 * time.Hour)
+		w.st.MaxWaiting, w.pacer.rtt = 1, time.Second
+		go w.with("user@example.test", asker(8*time.Second))
+		synctest.Wait()
+		if v := w.with("nobody@example.test", asker(8*time.Second)); v.Reason != verdict.MailboxNotFound {
+			t.Errorf("%s", v.Reason)
+		}
+		time.Sleep(2 * time.Second)
+	})
+}
+
+func TestPanicsAreOurOwnTrouble(t *testing.T) {
+	for name, set := range map[string]func(w *world, q *Query){
+		"resolver":     func(w *world, _ *Query) { w.dns.panics = true },
+		"conversation": func(w *world, _ *Query) { w.pacer.reply = func(string, pace.Kind, int) pace.Answer { panic("reply") } },
+		"control": func(w *world, _ *Query) {
+			w.pacer.reply = func(_ string, k pace.Kind, _ int) pace.Answer {
+				if k == pace.KindRandom {
+					panic("random")
+				}
+				return accept()
+			}
+		},
+		"settled": func(_ *world, q *Query) { q.Settled = func([]verdict.Reason, []verdict.Tag) bool { panic("settled") } },
+		"settings": func(w *world, _ *Query) {
+			w.e.settings = func() *Settings { return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, provider.PerDomain, func(t *testing.T, w *world) {
+				q := Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute}
+				set(w, &q)
+				v := w.e.Verify(t.Context(), q)
+				if v.Reason != verdict.InternalError && name != "control" {
+					t.Errorf("%s", v.Reason)
+				}
+				synctest.Wait()
+				if w.e.panics.Load() != 1 {
+					t.Errorf("%d panics counted", w.e.panics.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, provider.Truthful)
+		w.pacer.rtt = 5 * time.Second
+		begun, queued := make(chan verdict.Reason, 1), make(chan verdict.Reason, 1)
+		go func() { begun <- w.ask("user@example.test").Reason }()
+		synctest.Wait()
+		w.pacer.mu.Lock()
+		w.pacer.delay = time.Hour
+		w.pacer.mu.Unlock()
+		go func() { queued <- w.ask("other@example.test").Reason }()
+		synctest.Wait()
+		start := time.Now()
+		if err := w.e.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if a, b := <-begun, <-queued; a != verdict.Accepted || b != verdict.NotProbed || time.Since(start) != 5*time.Second {
+			t.Errorf("%s and %s after %v", a, b, time.Since(start))
+		}
+		w.want("third@example.test", verdict.NotProbed)
+		w.want("user@example.test", verdict.Accepted) // what is known is still said
+		if err := w.e.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if w.e.Start() == nil {
+			t.Error("started after Stop")
+		}
+		w.pacer.wg.Wait()
+	})
+}
+
+func TestStopThatRunsOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, provider.Truthful)
+		w.pacer.rtt = time.Hour
+		got := make(chan verdict.Reason, 1)
+		go func() { got <- w.with("user@example.test", func(q *Query) { q.Budget = 2 * time.Hour }).Reason }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if w.e.Stop(ctx) == nil {
+			t.Error("no error though a flight is under way")
+		}
+		if r := <-got; r != verdict.NotProbed {
+			t.Errorf("%s", r)
+		}
+		w.pacer.wg.Wait() // the late answer finds its flight ended
+	})
+}
+
+func TestSiteThatCannotBeTalkedTo(t *testing.T) {
+	for _, r := range []verdict.Reason{verdict.Unreachable, verdict.Timeout} {
+		inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+			down := true
+			w.pacer.drop = func(job) *pace.Outcome {
+				if down {
+					return &pace.Outcome{Reason: r}
+				}
+				return nil
+			}
+			w.want("user@example.test", r)
+			for i := range 20 {
+				w.want(fmt.Sprintf("u%d@d%d.test", i, i), r)
+			}
+			if len(w.pacer.submitted) != 1 {
+				t.Errorf("dialled %d times for one site", len(w.pacer.submitted))
+			}
+			time.Sleep(6 * time.Minute)
+			w.want("u20@d20.test", r) // asked again past five minutes
+			down = false
+			time.Sleep(6 * time.Minute)
+			w.want("user@d21.test", verdict.Accepted)
+			w.want("user@d22.test", verdict.Accepted)
+			if len(w.pacer.submitted) != 4 {
+				t.Errorf("%d jobs", len(w.pacer.submitted))
+			}
+		})
+	}
+}
+
+func TestConcurrentEverything(t *testing.T) {
+	w := newWorld(t, provider.PerDomain)
+	w.st.MaxWaiting = 20
+	w.pacer.reply = only("u1", "u3", "u5", "postmaster")
+	var wg sync.WaitGroup
+	for g := range 16 {
+		wg.Go(func() {
+			for i := range 60 {
+				a, err := address.Parse(fmt.Sprintf("u%d@d%d.test", i%8, (i+g)%5), address.External)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%3)*time.Millisecond)
+				v := w.e.Verify(ctx, Query{
+					Address: a, Probe: true, Budget: time.Duration(i%4) * time.Second, Uncapped: i%2 == 0,
+					AcceptedWhenLeft: i%3 == 0, RetryGreylisted: i%5 == 0, Settled: rejects(verdict.MailboxNotFound),
+				})
+				cancel()
+				good := i%8 == 1 || i%8 == 3 || i%8 == 5
+				if (good && v.Status() == verdict.Undeliverable) || (!good && v.Status() == verdict.Deliverable) {
+					t.Errorf("%s: %s", a, v.Reason)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	w.stop(t)
+}
