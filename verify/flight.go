@@ -22,10 +22,11 @@ type flight struct {
 	st     *Settings
 	tenant string
 	why    pace.Why
-	source netip.Addr // pinned on a greylist retry
+	source netip.Addr // pinned on a greylist retry; then, of the dialogue
 	route  mx.Route
 	terms  provider.Terms
 	refact bool // it is to refresh the domain's stale catch-all fact
+	again  bool // its dialogue was cut off once
 
 	// Guarded by Engine.mu.
 	changed  chan struct{} // closed and replaced at each change
@@ -336,6 +337,12 @@ func (f *flight) answerLocked(v verdict.Verdict) {
 // finish learns from the verdict, stores it, wakes the waiters and ends the
 // flight, in this order, so that who comes later finds one or the other.
 func (e *Engine) finish(f *flight, v verdict.Verdict) {
+	e.mu.Lock()
+	late := f.ended // by Stop, or a panic
+	e.mu.Unlock()
+	if late {
+		return
+	}
 	e.facts.learn(f, v)
 	e.store.put(f.key, v, time.Now())
 	e.retried(f, v)

@@ -114,11 +114,10 @@ func (s *schedule) due(now time.Time) (out []*greylisted, wait time.Duration) {
 	return out, time.Hour
 }
 
-// retryLater puts a greylisted address on the schedule.
-func (e *Engine) retryLater(a address.Address, tenant string, v verdict.Verdict) {
-	e.grey.add(&greylisted{
-		key: e.keyer.Key(a), addr: a, tenant: tenant, source: v.Evidence.SourceIP, first: v.CheckedAt,
-	}, time.Now())
+// retryLater puts a greylisted address on the schedule. source is the
+// configured one of the dialogue; zero: any.
+func (e *Engine) retryLater(a address.Address, tenant string, source netip.Addr, first time.Time) {
+	e.grey.add(&greylisted{key: e.keyer.Key(a), addr: a, tenant: tenant, source: source, first: first}, time.Now())
 }
 
 // retried keeps the schedule after a flight has ended.
@@ -135,7 +134,7 @@ func (e *Engine) retried(f *flight, v verdict.Verdict) {
 		retry := f.retry
 		e.mu.Unlock()
 		if retry {
-			e.retryLater(f.addr, f.tenant, v)
+			e.retryLater(f.addr, f.tenant, f.source, v.CheckedAt)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -81,7 +82,7 @@ func TestGreylistSchedule(t *testing.T) {
 					t.Error("still on the schedule")
 				}
 				for _, j := range w.pacer.submitted[1:] {
-					if j.why != pace.WhyGreylist || j.source != v.Evidence.SourceIP || j.live {
+					if j.why != pace.WhyGreylist || j.source != v.Evidence.SourceIP || !j.source.IsValid() || j.live {
 						t.Errorf("retried as %s from %v, live %v", j.why, j.source, j.live)
 					}
 				}
@@ -153,7 +154,7 @@ func TestGreylistIsBounded(t *testing.T) {
 	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
 		now := time.Now()
 		for i := range maxGreylist + 10 {
-			w.e.retryLater(addr(t, fmt.Sprintf("u%d@example.test", i)), "", verdict.New(verdict.Greylisted, verdict.FromProbe, now))
+			w.e.retryLater(addr(t, fmt.Sprintf("u%d@example.test", i)), "", netip.Addr{}, now)
 		}
 		if n := w.e.Snapshot().Greylist; n != maxGreylist {
 			t.Errorf("%d on the schedule", n)

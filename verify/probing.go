@@ -6,6 +6,7 @@ import (
 
 	"rcptgate/verify/mx"
 	"rcptgate/verify/pace"
+	"rcptgate/verify/probe"
 	"rcptgate/verify/verdict"
 )
 
@@ -107,11 +108,19 @@ func (e *Engine) converse(ctx context.Context, f *flight, s session) {
 	e.mu.Lock()
 	f.begun = true
 	e.mu.Unlock()
+	f.source = s.Source()
 	e.facts.reachable(f.route.Site)
 	a := s.Ask(ctx, f.addr, pace.KindAddress)
 	reason, need := judge(a, s.Target().Preferred, f.terms.Truth)
 	v := e.newVerdict(f, reason, verdict.FromProbe)
 	v.Evidence, v.ProbeID = a.Evidence, s.ProbeID()
+	if !a.Asked {
+		v.Origin = ""
+	}
+	if cutOff(a) && !f.again {
+		e.askAgain(f, v)
+		return
+	}
 	switch need {
 	case needNothing:
 		e.finish(f, v)
@@ -121,6 +130,31 @@ func (e *Engine) converse(ctx context.Context, f *flight, s session) {
 		e.positive(ctx, f, s, v)
 	case needSample:
 		e.sample(ctx, f, s, v)
+	}
+}
+
+// cutOff reports that the peer hung up instead of answering.
+func cutOff(a pace.Answer) bool {
+	return a.Step.Failure == probe.Lost || (a.Step.Reply.Code == 421 && !a.Class.AboutUs())
+}
+
+// askAgain asks an address whose dialogue was cut off once more, on a new
+// connection: an open session may have been idle, or used, for longer than
+// the peer likes. Where the pacer keeps away from the host, v stands.
+func (e *Engine) askAgain(f *flight, v verdict.Verdict) {
+	f.again = true
+	j := e.controlJob(f, f.addr, pace.KindAddress)
+	j.why, j.fresh = f.why, true
+	j.converse = func(ctx context.Context, s session) {
+		defer e.rescue(f, "conversation")
+		e.converse(ctx, f, s)
+	}
+	j.drop = func(pace.Outcome) {
+		defer e.rescue(f, "drop")
+		e.finish(f, v)
+	}
+	if _, refused := e.queue(f, j); refused != nil {
+		e.finish(f, v)
 	}
 }
 

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -90,7 +91,7 @@ func (e *Engine) stored(a *ask) (verdict.Verdict, bool) {
 	v.Served = verdict.FromCache
 	v = e.facts.mark(v)
 	if v.Reason == verdict.Greylisted && a.q.RetryGreylisted && a.q.Probe {
-		e.retryLater(a.q.Address, a.q.Tenant, v)
+		e.retryLater(a.q.Address, a.q.Tenant, netip.Addr{}, v.CheckedAt)
 	}
 	if v.Reason == verdict.Accepted || v.Reason == verdict.Delivered {
 		e.facts.exists(a.domain(), mx.Site(v.Site), a.q.Address, v.CheckedAt)
