@@ -1,0 +1,372 @@
+package pace
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"rcptgate/verify/address"
+	"rcptgate/verify/mx"
+	"rcptgate/verify/probe"
+	"rcptgate/verify/provider"
+	"rcptgate/verify/reply"
+	"rcptgate/verify/verdict"
+)
+
+const (
+	// idleTime is how long an open session waits for the next job.
+	idleTime = 5 * time.Second
+	// quietAfter is how long a session may lie idle before it is looked at.
+	quietAfter = 50 * time.Millisecond
+	// closeTime bounds QUIT when everything else has ended.
+	closeTime = 5 * time.Second
+	// walkPatience is how long a job between two targets may wait.
+	walkPatience = time.Minute
+)
+
+// opener and dialogue are what the pacer needs of package probe.
+type opener interface {
+	// open returns a nil dialogue and the step that failed, or a dialogue to
+	// be closed.
+	open(ctx context.Context, r probe.Request) (dialogue, probe.Transcript, probe.Step)
+}
+
+// dialogue is an open session of package probe; it belongs to one goroutine.
+type dialogue interface {
+	Ask(ctx context.Context, rcpt address.Address) probe.Step
+	Usable() bool
+	Quiet() bool
+	Transcript() probe.Transcript
+	Close(ctx context.Context) probe.Transcript
+}
+
+// prober makes a *probe.Prober an opener.
+type prober struct{ p *probe.Prober }
+
+func (o prober) open(ctx context.Context, r probe.Request) (dialogue, probe.Transcript, probe.Step) {
+	s, t, last := o.p.Open(ctx, r)
+	if s == nil {
+		return nil, t, last // not a nil *probe.Session inside the interface
+	}
+	return s, t, last
+}
+
+// conn is one connection, from before it is opened until after it is closed.
+// Its goroutine owns dialogue; all else is under the pacer's lock.
+type conn struct {
+	lane     *lane
+	limiters []*limiter // site, address, provider
+	target   mx.Target
+	source   probe.Source
+	settings *Settings
+	terms    provider.Terms // of the job in conversation
+	id       string
+	why      Why
+	dialogue dialogue
+	local    netip.Addr
+	tls      string
+
+	held      [resources]int // in each of limiters
+	entry     *entry         // in conversation
+	addresses []address.Address
+	rcpts     int
+	invalid   int
+	answered  int
+	opened    tick // when it began to open
+	readyAt   tick // min_interval is over
+	idleSince tick
+
+	next    chan *entry // the next job; nil: close
+	idle    link[*conn] // in lane.idle
+	idleAll link[*conn] // in Pacer.idle
+	alarm               // end of idleness
+}
+
+// newConn prepares a connection.
+func newConn(p *Pacer, l *lane, e *entry, t mx.Target, lims []*limiter) *conn {
+	return &conn{
+		lane: l, limiters: lims, target: t, settings: p.settings, terms: e.terms,
+		source: p.settings.source(l.key.source), id: newID(), why: e.job.Why,
+		opened: p.now, next: make(chan *entry, 1),
+	}
+}
+
+// newID names a dialogue.
+func newID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return fmt.Sprintf("%x", b)
+}
+
+// hold takes n of the resource in all limiters.
+func (c *conn) hold(r resource, n int) {
+	for _, l := range c.limiters {
+		l.acc[r].held += n
+	}
+	c.held[r] += n
+}
+
+// settle gives n of what is held back: stamped, where it happened.
+func (p *Pacer) settle(c *conn, r resource, n int, happened bool) {
+	if n == 0 {
+		return
+	}
+	c.held[r] -= n
+	for _, l := range c.limiters {
+		a := &l.acc[r]
+		a.held -= n
+		for range n {
+			if happened {
+				a.stamps = append(a.stamps, p.now)
+			}
+		}
+		if happened && (r == invalids || r == randoms) {
+			p.keepCounts(l)
+		}
+		p.nudge(a.gate)
+	}
+}
+
+// ring closes a session that has been idle for long enough.
+func (c *conn) ring(p *Pacer) { p.dismiss(c) }
+
+// dismiss has an idle session closed.
+func (p *Pacer) dismiss(c *conn) {
+	p.alarms.clear(&c.alarm)
+	c.idle.leave()
+	c.idleAll.leave()
+	p.leaving++
+	c.next <- nil
+}
+
+// run holds one dialogue. It is the conn's goroutine.
+func (p *Pacer) run(c *conn, e *entry) {
+	defer p.work.Done()
+	ctx, cancel := context.WithTimeout(p.ctx, c.settings.dialogueTimeout())
+	defer cancel()
+	d, t, last := p.openGuarded(ctx, c)
+	if d == nil {
+		p.openFailed(c, e, t, last)
+		return
+	}
+	c.dialogue = d
+	p.opened(c, t)
+	for e != nil {
+		p.converse(ctx, c, e)
+		e = p.turn(c, e)
+	}
+	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer stop()
+	var end probe.Transcript
+	p.guarded("close", func() { end = d.Close(closing) })
+	p.lock()
+	defer p.unlock()
+	p.closed(c, end)
+}
+
+// openGuarded opens the dialogue; a panic there is a broken host to us.
+func (p *Pacer) openGuarded(ctx context.Context, c *conn) (d dialogue, t probe.Transcript, last probe.Step) {
+	ok := p.guarded("open", func() {
+		d, t, last = p.opener.open(ctx, probe.Request{
+			Target: c.target, Port: c.settings.Port, Source: c.source,
+			Sender: c.settings.Sender, Timeout: c.settings.dialogueTimeout(),
+		})
+	})
+	if !ok {
+		return nil, t, probe.Step{Stage: verdict.Connect, Failure: probe.Protocol, Detail: "internal error", At: time.Now()}
+	}
+	return d, t, last
+}
+
+// guarded calls f and reports whether it returned. A panic is counted and
+// logged with its stack.
+func (p *Pacer) guarded(what string, f func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			p.panics.Add(1)
+			p.logger.Error("panic in a dialogue", "what", what, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+	return true
+}
+
+// opened notes that the dialogue stands.
+func (p *Pacer) opened(c *conn, t probe.Transcript) {
+	p.lock()
+	defer p.unlock()
+	c.tls = t.TLS
+	c.local = t.LocalIP
+	p.settleConnects(c, t)
+	delete(c.lane.site.failed, c.target.Addr)
+	c.lane.site.setup.add(p.now - c.opened)
+	p.seen()
+}
+
+// settleConnects counts the connections made; broken TLS costs two.
+func (p *Pacer) settleConnects(c *conn, t probe.Transcript) {
+	made := min(max(1, t.Connects), c.held[connects])
+	p.settle(c, connects, made, true)
+	p.settle(c, connects, c.held[connects], false)
+}
+
+// converse lends the session to the job.
+func (p *Pacer) converse(ctx context.Context, c *conn, e *entry) {
+	s := &Session{p: p, c: c, e: e}
+	if !p.guarded("converse", func() { e.job.Converse(ctx, s) }) {
+		s.broken = true
+	}
+	s.over = true
+	if s.broken {
+		p.lock()
+		c.rcpts = c.lane.key.limits.RcptsPerSession // serves no other
+		p.unlock()
+	}
+}
+
+// turn ends the conversation of one job and waits for the next; nil means
+// that the session is to be closed.
+func (p *Pacer) turn(c *conn, e *entry) *entry {
+	usable := c.dialogue.Usable()
+	for {
+		if !p.lie(c, e, usable) {
+			return nil
+		}
+		e = <-c.next
+		if e == nil || !c.lainLong() || c.dialogue.Quiet() {
+			return e
+		}
+		// The peer hung up between two jobs, as it may: the job has a new
+		// connection, and nothing rests.
+		p.giveBack(c, e)
+		return nil
+	}
+}
+
+// lie ends the conversation of e and lays the session idle, if it may serve
+// another job.
+func (p *Pacer) lie(c *conn, e *entry, usable bool) bool {
+	p.lock()
+	defer p.unlock()
+	p.settleRcpts(c)
+	p.retire(e)
+	c.entry = nil
+	switch {
+	case !usable, p.stopping, !c.fits(KindAddress), p.now-c.opened > c.settings.dialogueTimeout()/2, p.shutFor(c, nil) != nil:
+		p.leaving++
+		p.push(c.lane)
+		return false
+	}
+	c.idleSince = p.now
+	c.lane.idle.push(&c.idle, c)
+	p.idle.push(&c.idleAll, c)
+	p.alarms.set(&c.alarm, max(p.now+idleTime, c.readyAt+slack), c)
+	p.push(c.lane)
+	return true
+}
+
+// settleRcpts gives back what was held for RCPTs that were not sent.
+func (p *Pacer) settleRcpts(c *conn) {
+	for _, r := range []resource{probes, invalids, randoms} {
+		p.settle(c, r, c.held[r], false)
+	}
+}
+
+// fits reports whether the session has room for a RCPT of the kind: an
+// address where a refusal wants a control leaves room for it, if there is
+// room at all.
+func (c *conn) fits(kind Kind) bool {
+	need := 1
+	if kind == KindAddress {
+		need += c.lane.key.reserve
+	}
+	l := &c.lane.key.limits
+	return c.rcpts+min(need, l.RcptsPerSession) <= l.RcptsPerSession &&
+		c.invalid+min(need, l.InvalidPerSession) <= l.InvalidPerSession
+}
+
+// lainLong reports whether the session lay idle long enough to be looked at.
+// It is called by the goroutine that is handed the session.
+func (c *conn) lainLong() bool { return c.entry != nil && c.entry.since-c.idleSince >= quietAfter }
+
+// giveBack puts a job that the session cannot serve first into its line.
+func (p *Pacer) giveBack(c *conn, e *entry) {
+	p.lock()
+	defer p.unlock()
+	p.settleRcpts(c)
+	c.entry = nil
+	p.leaving++
+	if e.walk == nil {
+		e.walk = &walk{reason: verdict.Timeout}
+	}
+	p.requeue(e)
+}
+
+// closed takes the connection out of all accounts. The caller holds the lock.
+func (p *Pacer) closed(c *conn, t probe.Transcript) {
+	if c.held[connects] > 0 {
+		p.settleConnects(c, t)
+	}
+	p.settleRcpts(c)
+	p.settle(c, sessions, c.held[sessions], true)
+	g := &p.global.acc[sessions]
+	g.held--
+	p.nudge(g.gate)
+	c.lane.conns--
+	p.conns--
+	if c.dialogue != nil {
+		p.leaving--
+	}
+	p.push(c.lane)
+	d := Dialogue{ProbeID: c.id, Why: c.why, Addresses: c.addresses, Transcript: t}
+	if len(d.Addresses) == 0 && c.entry != nil {
+		d.Addresses = []address.Address{c.entry.job.Rcpt}
+	}
+	p.later(call{dialogue: &d})
+}
+
+// classify judges what the host said, or says what a failure is for the
+// address.
+func (c *conn) classify(s probe.Step) reply.Class {
+	if s.Failure == probe.NoFailure {
+		return reply.Classify(s.Stage, s.Reply, c.target.Host.Name)
+	}
+	return reply.Class{Reason: failureReason(s.Failure)}
+}
+
+// failureReason is what a failure means for the address that was asked.
+func failureReason(f probe.Failure) verdict.Reason {
+	switch f {
+	case probe.TimedOut, probe.ConnectTimeout:
+		return verdict.Timeout
+	case probe.ConnectRefused, probe.ConnectFailed:
+		return verdict.Unreachable
+	case probe.Protocol:
+		return verdict.ProtocolError
+	case probe.NoSMTPUTF8:
+		return verdict.SMTPUTF8Unsupported
+	case probe.Canceled:
+		return verdict.NotProbed
+	case probe.NoFailure, probe.Lost, probe.TLSFailed:
+	}
+	return verdict.TemporaryFailure
+}
+
+// evidence says what a step rests on.
+func (c *conn) evidence(t probe.Transcript, s probe.Step, class reply.Class, rcpt address.Address) verdict.Evidence {
+	ev := verdict.Evidence{
+		Stage: s.Stage, MX: c.target.Host.Name, MXIP: c.target.Addr, SourceIP: t.LocalIP,
+		TLS: t.TLS, Took: s.Took, Rule: class.Rule, Text: s.Detail,
+	}
+	if !ev.SourceIP.IsValid() {
+		ev.SourceIP = c.source.IP
+	}
+	if s.Failure == probe.NoFailure {
+		ev.Code, ev.Enhanced = s.Reply.Code, s.Reply.Enhanced.String()
+		ev.Text = s.Reply.Printable(rcpt.External())
+	}
+	return ev
+}
