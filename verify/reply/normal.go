@@ -1,0 +1,214 @@
+package reply
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The words that stand for what differs from reply to reply. Addresses and
+// whatever else is a name in angle brackets become one word, because a local
+// part may itself say anything ("unknown@…", "spam@…").
+const (
+	wordAddress = "@"
+	wordIP      = "%"
+	wordNull    = "<>" // the null sender (RFC 5321 section 4.5.5)
+)
+
+// maxToken bounds the look-ahead for an address; RFC 5321 allows 254 octets.
+const maxToken = 320
+
+// appendWords appends the words of a text to dst: lower case, accents folded
+// to their base letters, punctuation dropped, one space between words, each
+// CJK rune a word of its own, addresses and IP addresses replaced. It returns
+// dst, which never ends with a space.
+func appendWords(dst []byte, text string) []byte {
+	hasAt := strings.IndexByte(text, '@') >= 0
+	inWord := false
+	emit := func(word string) {
+		dst = append(space(dst), word...)
+		inWord = false
+	}
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c >= utf8.RuneSelf {
+			r, n := decode(text[i:])
+			i += n
+			dst, inWord = appendRune(dst, r, inWord)
+			continue
+		}
+		if !inWord {
+			if word, n := special(text[i:], hasAt); n > 0 {
+				emit(word)
+				i += n
+				continue
+			}
+		}
+		switch {
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+			fallthrough
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			if !inWord {
+				dst = space(dst)
+				inWord = true
+			}
+			dst = append(dst, c)
+		case c == '\'' || c == '`': // doesn't, n'existe
+		case c == '-' && inWord && (bytes.Equal(dst, []byte("e")) || bytes.HasSuffix(dst, []byte(" e"))): // e-mail
+		default:
+			inWord = false
+		}
+		i++
+	}
+	return dst
+}
+
+// space ends the word before, if there is one.
+func space(dst []byte) []byte {
+	if n := len(dst); n > 0 && dst[n-1] != ' ' {
+		return append(dst, ' ')
+	}
+	return dst
+}
+
+// decode reads one rune; a byte that is no UTF-8 is taken for Latin-1, which
+// older servers send.
+func decode(text string) (rune, int) {
+	r, n := utf8.DecodeRuneInString(text)
+	if r == utf8.RuneError && n == 1 {
+		return rune(text[0]), 1
+	}
+	return r, n
+}
+
+// appendRune appends a rune above ASCII.
+func appendRune(dst []byte, r rune, inWord bool) ([]byte, bool) {
+	switch {
+	case r == '’':
+		return dst, inWord
+	case !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r):
+		return dst, false
+	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai):
+		return utf8.AppendRune(space(dst), r), false
+	}
+	if !inWord {
+		dst = space(dst)
+	}
+	if base := fold(r); base != "" {
+		return append(dst, base...), true
+	}
+	return utf8.AppendRune(dst, unicode.ToLower(r)), true
+}
+
+// foldFrom and foldTo are the accented letters of the languages that the rules
+// speak, and their base letters.
+const (
+	foldFrom = "àáâãäåāăąçćčďđèéêëēėęěğģìíîïīįıķĺľłļñńňņòóôõöøōőŕřśšşșťţțùúûüūůűųýÿźżžάέήίόύώϊϋё"
+	foldTo   = "aaaaaaaaacccddeeeeeeeeggiiiiiiikllllnnnnoooooooorrsssstttuuuuuuuuyyzzzαεηιουωιυе"
+)
+
+var folds = func() map[rune]string {
+	m := map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe"}
+	to := []rune(foldTo)
+	i := 0
+	for _, r := range foldFrom {
+		m[r] = string(to[i])
+		i++
+	}
+	return m
+}()
+
+func fold(r rune) string { return folds[unicode.ToLower(r)] }
+
+// special recognises, at the start of a word, what is replaced as a whole: a
+// bracketed name, an address, an IP address. n is 0 where there is none.
+func special(text string, hasAt bool) (word string, n int) {
+	switch c := text[0]; {
+	case c == '<':
+		return bracketed(text)
+	case c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' || c == ':':
+		if n = ipLen(text); n > 0 {
+			return wordIP, n
+		}
+	}
+	if !hasAt {
+		return "", 0
+	}
+	at := -1
+	for n < len(text) && n < maxToken && !endsAddress(text[n]) {
+		if text[n] == '@' && n > 0 {
+			at = n
+		}
+		n++
+	}
+	if at < 1 {
+		return "", 0
+	}
+	for n > at+1 && text[n-1] == '.' {
+		n--
+	}
+	return wordAddress, n
+}
+
+// bracketed reads "<name>"; a URL in brackets is left to be read.
+func bracketed(text string) (word string, n int) {
+	for n = 1; n < len(text) && n < maxToken; n++ {
+		switch c := text[n]; {
+		case c == '>' && n == 1:
+			return wordNull, 2
+		case c == '>':
+			if strings.Contains(text[:n], "://") {
+				return "", 0
+			}
+			return wordAddress, n + 1
+		case c == ' ' || c == '<':
+			return "", 0
+		}
+	}
+	return "", 0
+}
+
+func endsAddress(c byte) bool {
+	return c <= ' ' || c == '<' || c == '>' || c == '(' || c == ')' || c == '[' || c == ']' || c == '"' ||
+		c == ',' || c == ';' || c == ':' || c == '\'' || c == '`'
+}
+
+// ipLen returns the length of the IPv4 or IPv6 address that a text begins
+// with, 0 for none. It only tells addresses from words: it does not validate.
+func ipLen(text string) int {
+	n, dots, colons, hex := 0, 0, 0, false
+	for ; n < len(text) && n < 46; n++ {
+		c := text[n]
+		switch {
+		case c >= '0' && c <= '9':
+		case c == '.':
+			dots++
+		case c == ':':
+			colons++
+		case c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F':
+			hex = true
+		case c >= 'g' && c <= 'z' || c >= 'G' && c <= 'Z' || c == '@' || c == '_':
+			return 0
+		default:
+			return ipEnd(text, n, dots, colons, hex)
+		}
+	}
+	return ipEnd(text, n, dots, colons, hex)
+}
+
+func ipEnd(text string, n, dots, colons int, hex bool) int {
+	for n > 0 && (text[n-1] == '.' || text[n-1] == ':' && colons < 3) {
+		if text[n-1] == '.' {
+			dots--
+		} else {
+			colons--
+		}
+		n--
+	}
+	if dots == 3 && colons == 0 && !hex || colons >= 2 && n > 4 {
+		return n
+	}
+	return 0
+}

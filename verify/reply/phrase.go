@@ -1,0 +1,253 @@
+package reply
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A phrase is what a rule looks for in the words of a reply:
+//
+//	user unknown          these words, side by side
+//	blacklist*            a word that begins so
+//	$who .. $absent       a word of one class, and within maxGap words one of another
+//	@ % <>                an address, an IP address, the null sender
+//
+// All phrases are found in one pass over the text: the literals stand in one
+// trie that is walked from the start of each word, and each literal found
+// advances the phrases that wait for it.
+
+// maxGap is how many words ".." may stand for.
+const maxGap = 6
+
+// node is one letter in the trie of literals.
+type node struct {
+	letter  byte
+	child   uint16 // first child, 0 for none
+	sibling uint16
+	whole   uint16 // literal that ends here at the end of a word, 0 for none
+	prefix  uint16 // literal that ends here wherever the word ends, 0 for none
+}
+
+// step is a part of a phrase: it is reached when its literal or class is found
+// not more than gap words after the step before.
+type step struct {
+	after uint16 // 0: a first part
+	gap   int
+	to    uint16
+}
+
+// phrases is the compiled set; it is not changed once built.
+type phrases struct {
+	nodes    []node
+	first    [256]uint16 // the children of node 0, by letter
+	words    []int      // literal → how many words it has
+	steps    [][]step   // literal → steps that it takes
+	classes  [][]uint16 // literal → its class symbols, which take steps too
+	symbols  map[string]uint16
+	compiled map[string]uint16 // phrase → its last step
+	last     uint16            // highest step in use
+}
+
+// newPhrases compiles the classes: name → members, which are literals.
+func newPhrases(classes map[string][]string) *phrases {
+	p := &phrases{
+		nodes: make([]node, 1), words: make([]int, 1), steps: make([][]step, 1), classes: make([][]uint16, 1),
+		symbols: map[string]uint16{}, compiled: map[string]uint16{},
+	}
+	for name := range classes {
+		p.symbol("$"+name, 0)
+	}
+	for name, members := range classes {
+		class := p.symbols["$"+name]
+		for _, m := range members {
+			lit := p.literal(m)
+			p.classes[lit] = append(p.classes[lit], class)
+		}
+	}
+	return p
+}
+
+func (p *phrases) symbol(name string, words int) uint16 {
+	id := uint16(len(p.words))
+	p.words = append(p.words, words)
+	p.steps = append(p.steps, nil)
+	p.classes = append(p.classes, nil)
+	p.symbols[name] = id
+	return id
+}
+
+// literal returns the symbol of some words side by side, entering it into the
+// trie if it is new.
+func (p *phrases) literal(s string) uint16 {
+	text, prefix := strings.CutSuffix(normalWords(s), "*")
+	key := text
+	if prefix {
+		key += "*"
+	}
+	if id, ok := p.symbols[key]; ok {
+		return id
+	}
+	id := p.symbol(key, strings.Count(text, " ")+1)
+	at := uint16(0)
+	for i := range len(text) {
+		at = p.descend(at, text[i])
+	}
+	if prefix {
+		p.nodes[at].prefix = id
+	} else {
+		p.nodes[at].whole = id
+	}
+	return id
+}
+
+func (p *phrases) descend(at uint16, c byte) uint16 {
+	for n := p.nodes[at].child; n != 0; n = p.nodes[n].sibling {
+		if p.nodes[n].letter == c {
+			return n
+		}
+	}
+	n := uint16(len(p.nodes))
+	p.nodes = append(p.nodes, node{letter: c, sibling: p.nodes[at].child})
+	p.nodes[at].child = n
+	if at == 0 {
+		p.first[c] = n
+	}
+	return n
+}
+
+// normalWords brings a literal of the table into the form of the text.
+func normalWords(s string) string {
+	var out []string
+	for _, word := range strings.Fields(s) {
+		switch word {
+		case wordAddress, wordIP, wordNull:
+		default:
+			stem, prefix := strings.CutSuffix(word, "*")
+			word = string(appendWords(nil, stem))
+			if prefix {
+				word += "*"
+			}
+		}
+		out = append(out, word)
+	}
+	return strings.Join(out, " ")
+}
+
+// compile returns the last step of a phrase. It panics on a phrase that names
+// an unknown class: the table is part of the program, and a test builds it.
+func (p *phrases) compile(phrase string) uint16 {
+	if id, ok := p.compiled[phrase]; ok {
+		return id
+	}
+	var at uint16
+	gap := 0
+	var run []string
+	advance := func(symbol uint16) {
+		p.last++
+		p.steps[symbol] = append(p.steps[symbol], step{after: at, gap: gap, to: p.last})
+		at, gap = p.last, 0
+	}
+	flush := func() {
+		if len(run) > 0 {
+			advance(p.literal(strings.Join(run, " ")))
+			run = nil
+		}
+	}
+	for _, word := range strings.Fields(phrase) {
+		switch {
+		case word == "..":
+			flush()
+			gap = maxGap
+		case strings.HasPrefix(word, "$"):
+			flush()
+			id, ok := p.symbols[word]
+			if !ok {
+				panic(fmt.Sprintf("reply: phrase %q names an unknown class", phrase))
+			}
+			advance(id)
+		default:
+			run = append(run, word)
+		}
+	}
+	flush()
+	p.compiled[phrase] = at
+	return at
+}
+
+// scan is the state of one pass. Its slices are reused from reply to reply.
+type scan struct {
+	text    []byte
+	end     []uint16 // step → 1 + the word after its latest match, 0 for none
+	touched []uint16
+}
+
+func (s *scan) reset(steps int) {
+	if len(s.end) <= steps {
+		s.end = make([]uint16, steps+1)
+	}
+	for _, t := range s.touched {
+		s.end[t] = 0
+	}
+	s.touched, s.text = s.touched[:0], s.text[:0]
+}
+
+func (s *scan) found(step uint16) bool { return s.end[step] != 0 }
+
+// run finds all phrases in s.text.
+func (p *phrases) run(s *scan) {
+	word := 0
+	for i := 0; i < len(s.text); word++ {
+		p.walk(s, s.text[i:], word)
+		for i < len(s.text) && s.text[i] != ' ' {
+			i++
+		}
+		i++
+	}
+}
+
+// walk finds the literals that begin at the start of text.
+func (p *phrases) walk(s *scan, text []byte, word int) {
+	n := p.first[text[0]]
+	for i := 0; n != 0; {
+		at := &p.nodes[n]
+		i++
+		if at.prefix != 0 {
+			p.hit(s, at.prefix, word)
+		}
+		if at.whole != 0 && (i == len(text) || text[i] == ' ') {
+			p.hit(s, at.whole, word)
+		}
+		if i == len(text) {
+			return
+		}
+		n = at.child
+		for n != 0 && p.nodes[n].letter != text[i] {
+			n = p.nodes[n].sibling
+		}
+	}
+}
+
+func (p *phrases) hit(s *scan, lit uint16, word int) {
+	end := word + p.words[lit]
+	p.take(s, p.steps[lit], word, end)
+	for _, class := range p.classes[lit] {
+		p.take(s, p.steps[class], word, end)
+	}
+}
+
+func (p *phrases) take(s *scan, steps []step, word, end int) {
+	for _, st := range steps {
+		if st.after != 0 {
+			if !s.found(st.after) {
+				continue
+			}
+			if d := word - int(s.end[st.after]-1); d < 0 || d > st.gap {
+				continue
+			}
+		}
+		if !s.found(st.to) {
+			s.touched = append(s.touched, st.to)
+		}
+		s.end[st.to] = uint16(end + 1)
+	}
+}

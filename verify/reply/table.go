@@ -1,0 +1,146 @@
+package reply
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"rcptgate/verify/verdict"
+)
+
+// Rule is one row of the table: a reply that meets all its conditions means
+// Reason. The first row that is met decides. An empty condition is met by any
+// reply.
+type Rule struct {
+	ID    string // stable, [a-z0-9-]+
+	Means string // what it says, in a few words
+	From  string // where it is known from: an RFC section, a provider's page, a software
+
+	Reason verdict.Reason
+	Scope  Scope // empty: follows from reason and stage (see Classify); with Home, holds only there
+
+	At       Part     // stages
+	Digit    int      // first digit of the code: 4 or 5
+	Codes    []int    // reply codes
+	Enhanced []string // enhanced codes without class: "1.1", "7.606-649"
+	Hosts    []string // MX names: a name, or a suffix with a leading dot
+	Home     []string // MX names to whose provider the words belong, although they are believed anywhere
+	Any      []string // phrases, one of which must be there (grammar: phrase.go)
+	And      []string // a second set, one of which must be there too
+	Not      []string // none of these may be there
+	// Vague: the words fit a blanket refusal as well as an unknown user.
+	Vague bool
+}
+
+// Part tells the two halves of a dialogue apart.
+type Part string
+
+// The parts.
+const (
+	Anywhere Part = ""
+	Early    Part = "early" // before RCPT
+	AtRcpt   Part = "rcpt"  // RCPT and later
+)
+
+// Rules returns the table in its order. It is a copy.
+func Rules() []Rule {
+	rules := ruleTable()
+	for i := range rules {
+		r := &rules[i]
+		r.Codes, r.Enhanced, r.Hosts = slices.Clone(r.Codes), slices.Clone(r.Enhanced), slices.Clone(r.Hosts)
+		r.Home = slices.Clone(r.Home)
+		r.Any, r.And, r.Not = slices.Clone(r.Any), slices.Clone(r.And), slices.Clone(r.Not)
+	}
+	return rules
+}
+
+// ruleTable is the order of judgement: what speaks of us comes before what
+// speaks of the mailbox, so that no refusal of ours passes for one of theirs
+// (docs/design.md, rule 3).
+func ruleTable() []Rule {
+	return slices.Concat(
+		providerRules, greylistRules, blockRules, rateRules, quotaRules, senderRules,
+		trafficRules, policyRules, mailboxRules, worldRules, domainRules, codeRules,
+	)
+}
+
+// table is the compiled form of the rules; it is not changed once built, but
+// for the pool of scratch space.
+type table struct {
+	rules   []compiled
+	always  []int // rules without Any
+	phrases *phrases
+	byStep  [][]uint16 // last step of a phrase → rules that have it in Any
+	namesUs uint16     // steps of the class that names our address, a list or a rate
+	scratch sync.Pool
+}
+
+type compiled struct {
+	Rule
+	enhanced []enhancedRange
+	and, not []uint16
+}
+
+type enhancedRange struct{ subject, from, to int }
+
+var book = newTable(ruleTable(), wordClasses)
+
+// newTable compiles rules. It panics on a row that cannot be read: the rows
+// are part of the program, and a test builds them.
+func newTable(rules []Rule, classes map[string][]string) *table {
+	t := &table{phrases: newPhrases(classes)}
+	t.namesUs = t.phrases.compile("$namesus")
+	steps := make([][]uint16, len(rules))
+	for i, r := range rules {
+		c := compiled{Rule: r}
+		for _, e := range r.Enhanced {
+			c.enhanced = append(c.enhanced, parseRange(r.ID, e))
+		}
+		for _, s := range r.Any {
+			steps[i] = append(steps[i], t.phrases.compile(s))
+		}
+		for _, s := range r.And {
+			c.and = append(c.and, t.phrases.compile(s))
+		}
+		for _, s := range r.Not {
+			c.not = append(c.not, t.phrases.compile(s))
+		}
+		if len(r.Any) == 0 {
+			t.always = append(t.always, i)
+		}
+		t.rules = append(t.rules, c)
+	}
+	t.byStep = make([][]uint16, t.phrases.last+1)
+	for i, all := range steps {
+		for _, s := range all {
+			t.byStep[s] = append(t.byStep[s], uint16(i))
+		}
+	}
+	t.scratch.New = func() any { return &scratch{wanted: make([]uint64, len(rules)/64+1)} }
+	return t
+}
+
+func parseRange(id, s string) enhancedRange {
+	subject, detail, _ := strings.Cut(s, ".")
+	from, to, ranged := strings.Cut(detail, "-")
+	if !ranged {
+		to = from
+	}
+	var r enhancedRange
+	var err [3]error
+	r.subject, err[0] = strconv.Atoi(subject)
+	r.from, err[1] = strconv.Atoi(from)
+	r.to, err[2] = strconv.Atoi(to)
+	if err != [3]error{} {
+		panic(fmt.Sprintf("reply: rule %s: enhanced code %q", id, s))
+	}
+	return r
+}
+
+// scratch is the space that one judgement needs.
+type scratch struct {
+	scan
+	wanted []uint64 // bit set: rules of which a phrase was found
+}

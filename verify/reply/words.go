@@ -1,0 +1,107 @@
+package reply
+
+// wordClasses are the words that mean the same to the rules. They are
+// literals in the grammar of phrase.go; accents and letter case do not matter.
+var wordClasses = map[string][]string{
+	// who: names of a mailbox or of the person it belongs to.
+	"who": {
+		"user", "users", "username", "user name", "userid", "user id", "virtual user", "local user", "usr", "this user",
+		"mailbox", "mailboxes", "mail box", "maildrop", "mail drop", "inbox", "mailbox name", "local mailbox", "destination mailbox",
+		"recipient", "recipients", "recepient", "recipiant", "receipient", "receiver", "rcpt", "recipient address", "recipient addresses",
+		"addressee", "account", "accounts", "mail account", "email account", "user account", "mailaccount",
+		"address", "addresses", "email address", "email addresses", "mail address", "emailaddress", "destination address", "to address", "e mail address",
+		"alias", "aliases", "local part", "localpart", "customer", "subscriber", "member", "employee", "person", "individual", "participant",
+		"mailing list", "distribution list", "forwarding address", "mail user", "email user", "mailuser", "target address", "addr",
+		"student", "users mailbox", "recipients mailbox", "@",
+	},
+	// box: what can be shut; narrower than who.
+	"box": {
+		"user", "users", "mailbox", "mail box", "inbox", "account", "email account", "mail account", "user account", "recipient", "recipients mailbox",
+		"recipient account", "recipients account", "recipients email account", "alias", "mailaccount", "addressee", "username",
+		"users account", "users mailbox", "customer", "subscriber", "the person",
+	},
+	// absent: what is said of a mailbox that is not there.
+	"absent": {
+		"unknown", "uknown", "unkown", "unknow", "is unknown", "not known", "isnt known", "unknown to",
+		"not found", "wasnt found", "isnt found", "cannot be found", "cant be found", "couldnt be found", "could not be found", "can not be found", "cannot find", "not be found",
+		"doesnt exist", "does not exist", "doesn t exist", "dont exist", "do not exist", "didnt exist", "did not exist", "not exist", "not exists", "isnt exist", "doesnot exist", "doest exist", "no exist", "dosnt exist", "exists not",
+		"no longer exists", "no longer exist", "doesnt exists", "does not exists", "does no exist", "never existed", "not existing", "not existent", "not existant", "dose not exist",
+		"no longer on server", "no longer on this server", "no longer valid", "no longer available", "no longer here", "no longer with", "no longer at", "no longer works", "no longer working", "no longer employed", "no longer a customer", "no longer a user", "no longer recognized", "no longer known",
+		"not valid", "isnt valid", "is invalid", "invalid", "not a valid", "isnt a valid", "is not valid", "not correct", "incorrect", "is wrong", "is bad", "not a known", "isnt a known",
+		"nonexistent", "non existent", "nonexistant", "non existant", "non existing", "nonexisting", "inexistent", "inexistant", "unexistent", "unexist", "not exsit",
+		"not listed", "isnt listed", "not registered", "isnt registered", "unregistered", "not recognized", "not recognised", "unrecognized", "unrecognised", "not in our database", "not in the directory", "not in directory", "not in our directory", "not in my validrcptto list", "not in validrcptto",
+		"not present", "not defined", "undefined", "unallocated", "not allocated", "not assigned", "not created", "not configured", "is not one of our", "is not our", "isnt our", "not our",
+		"isnt here", "not here", "has left", "left the company", "not on this server", "not on this system", "not on this host", "not at this", "not hosted here", "not locally", "not a local", "non local", "nonlocal",
+		"not ok", "not existing here", "not available here", "not served here", "has no mailbox", "has no account", "has no such", "has no email", "doesnt have a mailbox", "does not have a mailbox", "doesnt have an account", "does not have an account", "doesnt have a", "no mailbox", "no such",
+		"unroutable", "unrouteable", "undeliverable address", "not in", "not on", "not an existing", "not part of", "is a nonexistent", "unverifiable", "not deliverable here", "not any more", "has no", "never heard of",
+	},
+	// unknownAdj: what stands before a name of a mailbox that is not there.
+	"unknownadj": {
+		"unknown", "unkown", "uknown", "no such", "no known", "not a known", "not a valid", "not valid", "not our", "not a local", "nonexistent", "non existent", "nonexistant", "non existing", "nonexisting", "invalid", "wrong", "illegal", "undefined", "unrecognized", "unrecognised", "not a", "incorrect", "not one of our",
+		"unknown or illegal", "unknown or invalid", "invalid or unknown", "bad or unknown", "unknown or bad", "unroutable", "unrouteable", "not an", "not any", "no existing", "unregistered", "bad destination", "bad", "no valid", "no matching", "cannot find", "cant find", "could not find", "couldnt find", "can not find", "cannot locate", "unable to find", "unable to locate", "didnt find", "did not find", "failed to find", "no mailbox for", "no mailbox", "not authorized on this server", "inexistent", "is not a", "no local",
+		"do not have a", "dont have a", "do not have", "does not have", "no record of", "no entry for", "does not know", "dont know", "do not know", "not known",
+	},
+	// gone: what is said of a mailbox that is shut. What is said of clients and
+	// messages too ("blocked", "rejected") is not among it.
+	"gone": {
+		"disabled", "deactivated", "de activated", "desactivated", "disactivated", "inactive", "inactivated", "not active", "isnt active", "not activated", "no longer active", "non active", "suspended", "suspend",
+		"locked", "locked out", "temporary locked", "frozen", "terminated", "expired", "dormant", "discontinued", "deleted", "cancelled", "canceled", "retired", "archived",
+		"administratively disabled", "temporarily disabled", "temporarily suspended", "temporarily locked", "temporarily inactive", "currently suspended", "currently disabled", "permanently disabled",
+		"not enabled", "isnt enabled", "no longer in use", "not in use", "no longer used", "abandoned", "decommissioned", "obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
+		"no longer monitored", "on hold", "deprovisioned", "deregistered", "de registered", "unsubscribed",
+	},
+	// shut: the same, but only side by side with the mailbox.
+	"shut": {
+		"closed", "restricted", "blocked", "removed", "revoked", "banned", "dead", "is closed", "is restricted", "is blocked", "is removed", "is banned", "has been closed", "has been removed", "has been blocked", "was closed", "was removed", "has been restricted", "is dead", "unavailable due to inactivity", "is barred", "unused",
+	},
+	// full: what is said of a mailbox without room.
+	"full": {
+		"full", "is full", "overfull", "over full", "over quota", "overquota", "over its quota", "over the quota", "over their quota", "over allocated quota", "out of quota", "out of space", "out of storage", "exceeded quota", "exceeds quota", "exceeds allowed size", "exceeded storage", "exceeded the", "too large", "too big", "over limit", "over size", "oversize", "over disk quota", "quota exceeded", "quota full",
+		"size limit", "storage limit", "insufficient disk space", "insufficient space", "insufficient storage", "not enough space", "not enough room", "not enough storage", "no space", "no more space", "does not have enough space", "space not enough", "limit exceeded", "limit reached", "over its storage limit", "over the storage limit", "over the limit", "over its limit", "over maximum", "exceeds its", "exceeded its", "has exceeded", "overloaded", "overflow*", "storage full", "full disk", "temporarily full",
+	},
+	// dnsbl: names of lists and of the pages on which they explain themselves.
+	"dnsbl": {
+		"spamhaus*", "sorbs", "spamcop*", "barracudacentral", "uceprotect*", "abusix*", "invaluement*", "spamrats", "mailspike*", "senderscore*", "senderbase*", "dnsbl*", "rbl", "rbls", "dnswl", "njabl*", "cbl", "xbl", "sbl", "pbl", "dbl", "psbl", "surriel", "backscatterer", "blackholes", "spameatingmonkey", "surbl", "uribl*", "truncate gbudb", "gbudb", "nixspam", "manitu", "zen spamhaus", "wpbl", "dsbl", "ordb", "ahbl", "cloudmark", "csi cloudmark", "hostkarma", "talosintelligence", "talos", "trustedsource", "ipcheck proofpoint", "prs proofpoint", "blacklist*", "blocklist*", "black listed", "block listed", "blackhole*", "denylist*", "black list", "block list", "deny list", "in a black list", "badip", "csi mimecast", "zen mimecast", "mxrate", "proofpoint dynamic reputation", "mail abuse org", "spam database", "spam list", "dynamic list", "realtime block*", "policyd weight", "rbls org", "apews", "brbl", "barracuda reputation", "dnsrbl", "ubl unsubscore", "ipbl", "relays", "ers", "mail abuse", "trend micro email reputation", "senderbase org", "network reputation service",
+	},
+	// namesUs: our address or a list is named, so another host would say the same.
+	"namesus": {
+		wordIP, "your ip*", "ip", "ips", "ip address", "client host", "connecting host", "sending host", "spamhaus*", "sorbs", "spamcop*", "barracudacentral", "uceprotect*", "abusix*", "dnsbl*", "rbl", "blacklist*", "blocklist*", "black list", "block list", "denylist*", "listed", "reputation", "your server", "your host", "your network",
+	},
+	// us: the client, its address, its name.
+	"us": {
+		"your ip", "ip", "ips", "ip address", "ip addresses", "this ip", "sending ip", "source ip", "client ip", "client host", "client", "clients ip", "your host", "connecting host", "connecting ip", "connecting", "host", "your server", "your mail server", "your network", "your domain", "your mta", "mta", "sending mta", "sending server", "sending host", "remote host", "server ip", "your address", "your location", "your country", "your isp", "your hostname", "your computer", "your system", "your mailserver", "originating ip", "ipaddress", "smtp client", "% ", "mail server", "subnet", "netblock", "hosts", "network", "country", "dynamic ip", "your email server", "sender ip", "senders ip", "senders server", "ip range", wordIP,
+	},
+	// refused: what is done to us.
+	"refused": {
+		"blocked", "block", "is blocked", "been blocked", "denied", "refused", "rejected", "banned", "barred", "blacklisted", "listed", "not allowed", "not welcome", "not permitted", "not accepted", "forbidden", "prohibited", "disallowed", "quarantined", "suspicious", "not authorized", "unacceptable", "bad reputation", "poor reputation", "low reputation", "suspect", "untrusted", "not trusted", "unauthorized", "restricted", "not acceptable", "in blacklist", "abusive", "black listed", "throttled", "locally blocked", "blackholed", "unwelcome",
+	},
+	// sender: the probe sender.
+	"sender": {
+		"sender", "senders", "sender address", "sender email", "senders address", "sender domain", "senders domain", "sender email address", "envelope sender", "envelope from", "mail from", "mailfrom", "mail from address", "from address", "return path", "return address", "reverse path", "from domain", "your email address", "your address", "your sender", "your domain", "mfrom", "sending address", "sending domain", "sending email", "sending user", "domain of sender", "domain of sender address", "originator", "from user", "return email", "returnpath", "senders email address", "senders email", "bounce address", "sender name", "sender id",
+	},
+	// refusedSender: what is said of the sender.
+	"refusedsender": {
+		"rejected", "reject", "denied", "refused", "blocked", "blacklisted", "banned", "not allowed", "not accepted", "invalid", "not valid", "is invalid", "not exist", "does not exist", "doesnt exist", "must exist", "must resolve", "does not resolve", "doesnt resolve", "not found", "unknown", "unverified", "not verified", "verify failed", "verification failed", "could not be verified", "cannot be verified", "couldnt be verified", "not permitted", "prohibited", "forbidden", "unresolvable", "unroutable", "unrouteable", "bad", "undeliverable", "not deliverable", "syntax", "has no", "is not known", "must contain a domain", "not authorized", "unauthorized", "incorrect", "wrong", "is unacceptable", "unacceptable", "not acceptable", "required", "is required", "missing", "disallowed", "isnt allowed", "not welcome", "check failed", "failed", "malformed", "cannot receive", "unable to verify", "unverifiable", "not registered", "nonexistent", "lookup failed", "not resolvable", "is empty", "does not accept mail", "locally blacklisted", "listed", "is not allowed", "isnt accepted", "suspicious", "not configured", "not local", "forged", "spoofed", "mismatch", "is restricted",
+	},
+	// tooMany and things: rates and counts.
+	"toomany": {
+		"too many", "too much", "too frequent", "too often", "too fast", "too quickly", "excessive", "exceeded", "exceeds", "exceed", "exceeding", "reached", "over the limit", "limit exceeded", "limit reached", "maximum", "limit", "limited", "limits", "max", "unusual rate", "throttled", "throttling", "quota", "allowance",
+	},
+	"things": {
+		"connections", "connection", "concurrent", "simultaneous", "sessions", "recipients", "messages", "mails", "emails", "requests", "transactions", "rcpt", "rcpts", "rate", "errors", "commands", "attempts", "sending", "smtp sessions", "invalid recipients", "unknown recipients", "bad recipients", "unknown users", "invalid users", "volume", "per hour", "per day", "per minute", "per connection", "per session", "hourly", "daily", "per second", "mail from", "traffic", "threads", "deliveries", "simultaneously", "non existent", "nonexistent", "bad commands", "failures", "hits", "invalid addresses", "user unknown", "unknown addresses", "tries", "mail",
+	},
+	"often": {
+		"too often", "too fast", "too quickly", "too frequently", "too rapidly",
+	},
+	// later: a delay is named.
+	"later": {
+		"in a few minutes", "in few minutes", "minutes", "seconds", "min", "mins", "sec", "secs", "minute", "an hour", "hour", "one hour",
+	},
+	// wanting: something is demanded.
+	"needed": {
+		"required", "is required", "needed", "is needed", "necessary", "must", "mandatory", "first", "requires", "require", "must be used", "obligatory", "please", "enforced", "needs", "only",
+	},
+	"domain": {
+		"domain", "domains", "host", "hostname", "host name", "recipient domain", "recipients domain", "destination domain", "mail domain", "domain name", "destination host", "email domain", "destination system",
+	},
+}
