@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"rcptgate/verify/verdict"
+)
+
+const (
+	// messageTTL is how long a message is remembered after its last recipient.
+	messageTTL  = 15 * time.Minute
+	maxMessages = 1 << 15
+	// duplicateTTL covers Postfix asking again after smtpd_policy_service_timeout
+	// (100 s), and a service that is listed twice.
+	duplicateTTL  = 2 * time.Minute
+	maxDuplicates = 1 << 14
+	// deferTTL outlives the retries of an MTA's queue after a pause; it is counted
+	// from the last retry.
+	deferTTL  = 24 * time.Hour
+	maxDefers = 1 << 17
+)
+
+// messages keeps what one message has used up, and since when recipients are
+// deferred.
+type messages struct {
+	seed maphash.Seed
+	mu   *sync.Mutex
+	byID *memory[string, *message]
+	// since is when a (sender, recipient) was first deferred, by their hash: two
+	// that fall together among a million would be a 1 in 10^7 accident, and accept
+	// one recipient early.
+	since *memory[uint64, time.Time]
+}
+
+func newMessages() messages {
+	return messages{
+		seed: maphash.MakeSeed(), mu: new(sync.Mutex),
+		byID: newMemory[string, *message](messageTTL, maxMessages), since: newMemory[uint64, time.Time](deferTTL, maxDefers),
+	}
+}
+
+// message is what the recipients of one message share.
+type message struct {
+	mu       sync.Mutex
+	refusals int
+	// Recipients asked side by side use the time once: active waiters since
+	// began, after used.
+	active int
+	began  time.Time
+	used   time.Duration
+}
+
+// of returns the message of an instance; without one, a new message.
+func (ms *messages) of(instance string) *message {
+	if instance == "" {
+		return &message{}
+	}
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	m, ok := ms.byID.get(instance)
+	if !ok {
+		m = &message{}
+		ms.byID.put(instance, m)
+	}
+	return m
+}
+
+func (ms *messages) forget(instance string) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	ms.byID.delete(instance)
+}
+
+// begin says how long one recipient may wait, of what its message has left; end
+// must follow.
+func (m *message) begin(want, budget time.Duration) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	left := budget - m.used
+	if m.active == 0 {
+		m.began = now
+	} else {
+		left -= now.Sub(m.began)
+	}
+	m.active++
+	return max(0, min(want, left))
+}
+
+func (m *message) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.active--; m.active == 0 {
+		m.used += time.Since(m.began)
+	}
+}
+
+// refuse counts a refusal and reports whether the message may have one more.
+func (m *message) refuse(most int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.refusals >= most {
+		return false
+	}
+	m.refusals++
+	return true
+}
+
+// deferrable reports whether a (sender, recipient) has not been deferred for
+// longer than most.
+func (ms *messages) deferrable(sender, recipient string, most time.Duration) bool {
+	k := sum(ms.seed, sender, recipient)
+	now := time.Now()
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	since, ok := ms.since.get(k)
+	if !ok {
+		since = now
+		ms.since.put(k, now)
+	}
+	return now.Sub(since) < most
+}
+
+// duplicates makes one decision of identical requests.
+type duplicates struct {
+	seed maphash.Seed
+	mu   *sync.Mutex
+	seen *memory[uint64, *decided]
+}
+
+func newDuplicates() duplicates {
+	return duplicates{seed: maphash.MakeSeed(), mu: new(sync.Mutex), seen: newMemory[uint64, *decided](duplicateTTL, maxDuplicates)}
+}
+
+type decided struct {
+	done chan struct{}
+	// Once done: the decision, unless its asker went away before it was made.
+	d         Decision
+	abandoned bool
+}
+
+// once returns the decision of an identical request, or makes it. make reports
+// whether its asker went away; then the next one asks anew.
+func (ds *duplicates) once(ctx context.Context, q *Query, make func() (d Decision, abandoned bool)) Decision {
+	k := sum(ds.seed, string(q.Door), q.Instance, q.Sender, q.Recipient, q.PolicyContext, q.SASLUsername)
+	for {
+		one, first := ds.join(k)
+		if first {
+			ds.lead(k, one, make)
+			return one.d
+		}
+		select {
+		case <-one.done:
+		case <-ctx.Done(): // nobody waits for this answer
+			return Decision{Action: Accept, Verdict: verdict.New(verdict.Pending, "", time.Now())}
+		}
+		if !one.abandoned {
+			return one.d
+		}
+	}
+}
+
+func (ds *duplicates) join(k uint64) (one *decided, first bool) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	if one, ok := ds.seen.get(k); ok {
+		return one, false
+	}
+	one = &decided{done: make(chan struct{})}
+	ds.seen.put(k, one)
+	return one, true
+}
+
+func (ds *duplicates) lead(k uint64, one *decided, make func() (Decision, bool)) {
+	one.d, one.abandoned = make()
+	if one.abandoned {
+		ds.mu.Lock()
+		ds.seen.delete(k)
+		ds.mu.Unlock()
+	}
+	close(one.done)
+}
+
+// sum hashes texts under a key that nobody outside knows.
+func sum(seed maphash.Seed, texts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	for _, t := range texts {
+		_, _ = h.WriteString(t)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
