@@ -7,14 +7,12 @@ import (
 // hint names the key that was probably meant: the nearest one of the same
 // table, else the same name in another table.
 func (w *walker) hint(name string, known []field) string {
-	best, least := "", max(1, len(name)/3)
-	for _, f := range known {
-		if d := distance(strings.ToLower(name), f.name); d <= least && (best == "" || d < least) {
-			best, least = f.name, d
-		}
+	names := make([]string, len(known))
+	for i, f := range known {
+		names[i] = f.name
 	}
-	if best != "" {
-		return "; did you mean \"" + best + "\"?"
+	if near := Nearest(name, names); near != "" {
+		return "; did you mean \"" + near + "\"?"
 	}
 	for _, key := range keysOf("", w.root) {
 		switch {
@@ -25,6 +23,18 @@ func (w *walker) hint(name string, known []field) string {
 		}
 	}
 	return ""
+}
+
+// Nearest returns the word that was probably meant, or "": at most a third of
+// the letters may be wrong, and one always.
+func Nearest(word string, words []string) string {
+	best, least := "", max(1, len(word)/3)
+	for _, w := range words {
+		if d := distance(strings.ToLower(word), w); d <= least && (best == "" || d < least) {
+			best, least = w, d
+		}
+	}
+	return best
 }
 
 // distance counts the insertions, deletions, replacements and swaps of

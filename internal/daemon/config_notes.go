@@ -1,0 +1,78 @@
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"rcptgate/internal/strict"
+	"rcptgate/milter"
+	"rcptgate/policy"
+	"rcptgate/verify/provider"
+)
+
+// patience is how long MTAs wait for an answer at RCPT: Sendmail 10 s for a
+// milter, Postfix 30 s for a milter and 100 s for a policy service.
+const patience = 30 * time.Second
+
+// Warnings names what is allowed and deserves a second look, a line each.
+func (c *Config) Warnings() []string {
+	var notes []string
+	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	if why := c.Unfit(); why != "" {
+		add("nothing is probed: %s", why)
+	}
+	if c.Probe.AllowUnfitIdentity {
+		add("[probe] allow_unfit_identity: probes go out whatever hostname and sender are")
+	}
+	if len(c.Probe.AllowMX) > 0 {
+		add("[probe] allow_mx: mail servers in networks that are reserved or private are probed")
+	}
+	notes = append(notes, c.probingAllowed()...)
+	if c.Milter.Decide != "end" && c.Milter.OnPartial != milter.Keep {
+		add(`[milter] on_partial = %q has no effect without decide = "end"`, c.Milter.OnPartial)
+	}
+	if c.Milter.Decide == "end" && c.Milter.OnPartial == "delete" {
+		add(`[milter] on_partial = "delete": hopeless recipients are removed from a message and nobody is told`)
+	}
+	if c.Store.Path == "" {
+		add("[store] path is empty: verdicts, budgets and breakers are lost at each restart")
+	}
+	if c.Policy.AnswerBudget > patience {
+		add("[policy] answer_budget = %q: mail servers wait no longer than %s for a milter",
+			strict.FormatDuration(c.Policy.AnswerBudget), strict.FormatDuration(patience))
+	}
+	if c.Policy.MessageBudget < c.Policy.AnswerBudget {
+		add("[policy] message_budget is shorter than answer_budget, which it cuts")
+	}
+	// Its errors and unreachable rules are mistakes, which a Config has none of.
+	_, more, _ := policy.NewSettings(c.policySource())
+	return append(notes, more...)
+}
+
+// probingAllowed names each permission to probe where the book forbids it.
+func (c *Config) probingAllowed() []string {
+	book, err := provider.New(provider.Overrides{Pace: provider.DefaultLimits()})
+	if err != nil {
+		return nil // the embedded book is tested
+	}
+	var notes []string
+	for _, table := range []struct {
+		name  string
+		terms map[string]provider.Partial
+	}{{"provider", c.Provider}, {"site", c.Site}, {"domain", c.Domain}} {
+		for _, name := range slices.Sorted(maps.Keys(table.terms)) {
+			p := table.terms[name].Probing
+			if p == nil || *p != provider.Allowed || table.name == "provider" && !book.Forbidden(name) {
+				continue
+			}
+			why := "where the book may forbid it"
+			if table.name == "provider" {
+				why = "although its published rules forbid it"
+			}
+			notes = append(notes, fmt.Sprintf(`[%s] probing = "allowed": it is probed %s`, strict.Key(table.name, name), why))
+		}
+	}
+	return notes
+}
