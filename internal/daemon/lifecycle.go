@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// stopTimeout bounds the whole shutdown: open dialogues get the time of one
+// RCPT reply to end, after which they are cut. systemd's own default is 90 s.
+const stopTimeout = 45 * time.Second
+
+// lifecycle remembers how to release what has been acquired, last first, so
+// that a half-built daemon rolls back by the same path that stops a whole one.
+type lifecycle struct {
+	mu    sync.Mutex
+	steps []step
+	once  sync.Once
+	err   error
+}
+
+type step struct {
+	name string
+	stop func(context.Context) error
+}
+
+// onStop registers the release of what was just acquired.
+func (l *lifecycle) onStop(name string, stop func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steps = append(l.steps, step{name, stop})
+}
+
+// stop releases everything once; later calls return the first one's result.
+func (l *lifecycle) stop(ctx context.Context) error {
+	l.once.Do(func() {
+		l.mu.Lock()
+		steps := l.steps
+		l.mu.Unlock()
+		var errs []error
+		for i := len(steps) - 1; i >= 0; i-- {
+			if err := steps[i].stop(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", steps[i].name, err))
+			}
+		}
+		l.err = errors.Join(errs...)
+	})
+	return l.err
+}
