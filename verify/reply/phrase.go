@@ -40,9 +40,9 @@ type step struct {
 type phrases struct {
 	nodes    []node
 	first    [256]uint16 // the children of node 0, by letter
-	words    []int      // literal → how many words it has
-	steps    [][]step   // literal → steps that it takes
-	classes  [][]uint16 // literal → its class symbols, which take steps too
+	words    []int       // literal → how many words it has
+	steps    [][]step    // literal → steps that it takes
+	classes  [][]uint16  // literal → its class symbols, which take steps too
 	symbols  map[string]uint16
 	compiled map[string]uint16 // phrase → its last step
 	last     uint16            // highest step in use

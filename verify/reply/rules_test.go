@@ -1,0 +1,138 @@
+package reply
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"rcptgate/verify/verdict"
+)
+
+// finals are the ids that Classify gives where no rule is met.
+var finals = []string{
+	"unclassified", "temporary", "takes-no-mail", "greeting-refused", "hello-refused", "mail-refused",
+	"accepted", "accept-unproven", "positive-early", "positive-other",
+}
+
+func TestRulesAreWhole(t *testing.T) {
+	ids := slices.Clone(finals)
+	for _, r := range Rules() {
+		if slices.Contains(ids, r.ID) {
+			t.Errorf("%s stands twice", r.ID)
+		}
+		ids = append(ids, r.ID)
+		if !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(r.ID) {
+			t.Errorf("id %q", r.ID)
+		}
+		if r.Means == "" || r.From == "" {
+			t.Errorf("%s: without meaning or source", r.ID)
+		}
+		if _, ok := verdict.Lookup(r.Reason); !ok {
+			t.Errorf("%s: reason %q", r.ID, r.Reason)
+		}
+		if r.Reason.Status() == verdict.Undeliverable && (r.At != AtRcpt || r.Digit != 5) {
+			t.Errorf("%s: %s may only be said of a 5xx at RCPT", r.ID, r.Reason)
+		}
+		if r.Reason.Status() == verdict.Deliverable {
+			t.Errorf("%s: no refusal is %s", r.ID, r.Reason)
+		}
+		if len(r.Any) == 0 && len(r.Enhanced) == 0 && len(r.Codes) == 0 {
+			t.Errorf("%s: met by every reply", r.ID)
+		}
+	}
+}
+
+// TestRulesAreReached: each row of the table decides at least one golden.
+func TestRulesAreReached(t *testing.T) {
+	reached := map[string]bool{}
+	for _, g := range readGoldens(t) {
+		reached[Classify(g.stage, g.reply, g.host).Rule] = true
+	}
+	var missing []string
+	for _, r := range Rules() {
+		if !reached[r.ID] {
+			missing = append(missing, r.ID)
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("no golden reaches: %s", strings.Join(missing, " "))
+	}
+}
+
+// TestClassifyTogether judges from many goroutines at once: the scratch space
+// is theirs alone.
+func TestClassifyTogether(t *testing.T) {
+	all := readGoldens(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for _, g := range all {
+				if c := Classify(g.stage, g.reply, g.host); c.Reason != g.reason {
+					t.Errorf("%s: %s", g.at, c.Reason)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestRulesIsACopy(t *testing.T) {
+	Rules()[0].Any[0] = "changed"
+	if Rules()[0].Any[0] == "changed" || book.rules[0].Any[0] == "changed" {
+		t.Error("the table can be changed from outside")
+	}
+}
+
+func TestUnknownClassPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a phrase with an unknown class was compiled")
+		}
+	}()
+	newPhrases(nil).compile("$nobody")
+}
+
+func TestPhrases(t *testing.T) {
+	p := newPhrases(map[string][]string{"who": {"user", "mail box"}, "absent": {"unknown", "not found"}})
+	tests := []struct {
+		phrase, text string
+		want         bool
+	}{
+		{"user unknown", "User unknown", true},
+		{"user unknown", "5.1.1: user-unknown!", true},
+		{"user unknown", "superuser unknown", false},
+		{"user unknown", "user unknownish", false},
+		{"black*", "it is blacklisted", true},
+		{"black*", "pitchblack", false},
+		{"$who .. $absent", "mail box of kim was not found", true},
+		{"$who .. $absent", "user one two three four five six seven unknown", false},
+		{"$who $absent", "user kim unknown", false},
+		{"$absent $who", "unknown user", true},
+		{"user @ unknown", "user <kim@example.net> unknown", true},
+		{"user @ unknown", "user kim@example.net, unknown", true},
+		{"from %", "from [198.51.100.9]", true},
+		{"from %", "from 2001:db8::1", true},
+		{"from %", "from 1.2.3", false},
+		{"from <>", "mail from <> refused", true},
+		{"doesnt exist", "it doesn’t exist", true},
+		{"empfanger", "Empf\xe4nger", true}, // Latin-1
+		{"empfanger", "EMPFÄNGER", true},
+		{"αγνωστος", "Άγνωστος", true},
+		{"不 存 在", "用户不存在。", true},
+		{"email", "E-Mail", true},
+		{"user", "e.user-x@example.net", false},
+		{"example net", "<https://example.net/x>", true},
+	}
+	for _, tt := range tests {
+		step := p.compile(tt.phrase)
+		var s scan
+		s.reset(int(p.last))
+		s.text = appendWords(s.text, tt.text)
+		p.run(&s)
+		if got := s.found(step); got != tt.want {
+			t.Errorf("%q in %q (%q): %v", tt.phrase, tt.text, s.text, got)
+		}
+	}
+}
