@@ -209,7 +209,7 @@ type pending struct {
 }
 
 // submit sends a job that asks its address once, and then what more returns.
-func (w *world) submit(r mx.Route, local string, change func(*Job)) *pending {
+func (w *world) submit(r mx.Route, local string, change func(*pending, *Job)) *pending {
 	q := &pending{w: w, done: make(chan result, 1)}
 	began := time.Now()
 	j := &Job{Rcpt: addr(w.t, local+"@"+r.Domain.String()), Route: r, Tenant: "t", Why: WhyAsk, Live: true}
@@ -219,7 +219,7 @@ func (w *world) submit(r mx.Route, local string, change func(*Job)) *pending {
 	}
 	j.Drop = func(o Outcome) { q.done <- result{dropped: &o, after: time.Since(began)} }
 	if change != nil {
-		change(j)
+		change(q, j)
 	}
 	t, refused := w.p.Submit(j)
 	if refused != nil {
