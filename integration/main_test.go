@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,6 +25,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	if err := choose(); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		return 1
+	}
 	if base := os.Getenv(inside); base != "" {
 		if err := enter(base); err != nil {
 			fmt.Fprintln(os.Stderr, "integration: sandbox:", err)
@@ -42,6 +47,22 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return code
+}
+
+// choose leaves the cases of ./check all out when only the core is wanted.
+func choose() error {
+	flag.Parse()
+	switch which := os.Getenv("RCPTGATE_MTA"); which {
+	case "", "all":
+		return nil
+	case "core":
+		if flag.Lookup("test.run").Value.String() == "" {
+			return flag.Set("test.run", "^TestCore")
+		}
+		return nil
+	default:
+		return fmt.Errorf("RCPTGATE_MTA=%s: core or all", which)
+	}
 }
 
 // outside fetches the packages, builds the daemon and starts this binary again

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -105,4 +106,22 @@ func waitBanner(t *testing.T, addr string) {
 		tick := time.NewTimer(50 * time.Millisecond)
 		<-tick.C
 	}
+}
+
+// submit runs a sendmail(1) with a small message.
+func submit(t *testing.T, command string, args ...string) {
+	t.Helper()
+	submitInput(t, "Subject: by command\n\nhello\n", append([]string{command}, args...)...)
+}
+
+// submitInput runs a command with input and returns what it said.
+func submitInput(t *testing.T, input string, command ...string) string {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %v: %s", command, err, out)
+	}
+	return string(out)
 }
