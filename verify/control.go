@@ -268,6 +268,8 @@ func (e *Engine) byControl(f *flight, c confirmation, r verdict.Reason) verdict.
 func (e *Engine) blanket(f *flight, c confirmation) {
 	v := e.byControl(f, c, verdict.BlanketRefusal)
 	if c.known {
+		e.log.Warn("a site refuses an address that is known to exist: it rests, its negatives are suspect",
+			"site", v.Site, "domain", f.addr.Domain(), "probe_id", v.ProbeID)
 		e.pacer.Blanket(f.route, c.Source(), c.Evidence)
 		e.facts.suspect(f.route.Site, f.domain(), c.ctl, v.CheckedAt)
 	}

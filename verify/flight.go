@@ -22,6 +22,7 @@ type flight struct {
 	st     *Settings
 	tenant string
 	why    pace.Why
+	born   time.Time
 	source netip.Addr // pinned on a greylist retry; then, of the dialogue
 	route  mx.Route
 	terms  provider.Terms
@@ -222,7 +223,7 @@ func (e *Engine) join(a *ask, w *waiter) (f *flight, ok bool) {
 // beginLocked begins the flight of an address. e.mu is held.
 func (e *Engine) beginLocked(a *ask) *flight {
 	f := &flight{
-		key: a.key, addr: a.q.Address, st: a.st, tenant: a.q.Tenant, why: a.why,
+		key: a.key, addr: a.q.Address, st: a.st, tenant: a.q.Tenant, why: a.why, born: time.Now(),
 		changed: make(chan struct{}), possible: possibleAtStart, sofar: notProbed(),
 		waiters: map[*waiter]struct{}{},
 	}
@@ -284,8 +285,10 @@ func (e *Engine) leave(f *flight, w *waiter) {
 
 // work carries a flight through the stages.
 func (e *Engine) work(f *flight) {
-	defer e.rescue(f, "flight")
+	where := "flight"
+	defer func() { e.rescued(f, where, recover()) }()
 	for _, s := range workStages {
+		where = s.name
 		if v, done := s.run(e, f); done {
 			e.finish(f, v)
 			return
@@ -294,8 +297,10 @@ func (e *Engine) work(f *flight) {
 }
 
 // rescue ends a flight whose carrier panicked; deferred by every carrier.
-func (e *Engine) rescue(f *flight, where string) {
-	if r := recover(); r != nil {
+func (e *Engine) rescue(f *flight, where string) { e.rescued(f, where, recover()) }
+
+func (e *Engine) rescued(f *flight, where string, r any) {
+	if r != nil {
 		v := e.panicked(where, r)
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -346,6 +351,8 @@ func (e *Engine) finish(f *flight, v verdict.Verdict) {
 	e.facts.learn(f, v)
 	e.store.put(f.key, v, time.Now())
 	e.retried(f, v)
+	e.log.Debug("verdict", "domain", f.addr.Domain(), "why", f.why, "reason", v.Reason,
+		"site", v.Site, "probe_id", v.ProbeID, "dur", time.Since(f.born))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.endLocked(f, v)

@@ -69,13 +69,14 @@ func (e *Engine) queue(f *flight, j job) (ticket, *pace.Outcome) {
 		return t, nil
 	}
 	f.ticket = t
-	if len(f.waiters) == 0 {
-		// All left while it was being submitted.
-		if !f.kept && !f.begun && t.Cancel() {
-			e.endLocked(f, notProbed())
-			return t, nil
-		}
-		t.SetLive(false)
+	// Askers may have come, or all have left, while it was being submitted.
+	live := len(f.waiters) > 0
+	if !live && !f.kept && !f.begun && t.Cancel() {
+		e.endLocked(f, notProbed())
+		return t, nil
+	}
+	if live != j.live {
+		t.SetLive(live)
 	}
 	f.wakeLocked()
 	return t, nil
