@@ -117,14 +117,11 @@ func (e *Engine) journal(a *asked, d Decision, level slog.Level) {
 func (e *Engine) event(a *asked, d Decision) *audit.Decision {
 	v, now := d.Verdict, time.Now()
 	ev := &audit.Decision{
-		Time: now, ID: d.ID, Door: string(a.q.Door), Mode: string(d.Mode), Instance: a.q.Instance, QueueID: a.q.QueueID,
+		Time: now, ID: d.ID, Client: a.client, Door: string(a.q.Door), Mode: string(d.Mode), Instance: a.q.Instance, QueueID: a.q.QueueID,
 		SASLUsername: a.q.SASLUsername, PolicyContext: a.q.PolicyContext, Sender: a.sender.External(), Recipient: a.shown(),
 		Rule: d.Rule, Status: v.Status(), Reason: v.Reason, Tags: v.Tags, Origin: v.Origin, Served: v.Served,
 		Wait: a.wait, Site: v.Site, Provider: v.Provider, ProbeID: v.ProbeID,
 		Action: string(d.Action), Would: string(d.Would),
-	}
-	if a.q.Client.IsValid() {
-		ev.Client = a.q.Client.Unmap().String()
 	}
 	if ev.Sender == "" {
 		ev.Sender = clip(a.q.Sender) // null, or no address

@@ -86,6 +86,7 @@ func (e *Engine) Decide(ctx context.Context, q Query) Decision {
 type asked struct {
 	q         *Query
 	id        string
+	client    string // empty: unknown
 	st        *Settings
 	rule      *rule
 	sender    address.Address
@@ -133,6 +134,9 @@ func (e *Engine) panicked(a *asked, r any) Decision {
 
 // parse reads both addresses once.
 func (a *asked) parse() *subject {
+	if a.q.Client.IsValid() {
+		a.client = a.q.Client.Unmap().String()
+	}
 	var err error
 	s := &subject{sasl: strings.ToLower(a.q.SASLUsername), context: a.q.PolicyContext, client: a.q.Client}
 	a.sender, err = address.Parse(a.q.Sender, a.q.SenderForm)
@@ -185,7 +189,7 @@ func (e *Engine) verdict(ctx context.Context, a *asked) verdict.Verdict {
 	q := a.query()
 	m := e.messages.of(a.q.Instance)
 	q.Budget = m.begin(a.rule.AnswerBudget, a.rule.MessageBudget)
-	q.Settled = a.rule.outcome.settled
+	q.Settled = a.rule.settled
 	if a.q.Stress {
 		q.Budget, q.Probe = 0, false
 	}
@@ -205,8 +209,8 @@ func (e *Engine) verdict(ctx context.Context, a *asked) verdict.Verdict {
 // query is what both kinds of askers have in common.
 func (a *asked) query() verify.Query {
 	q := verify.Query{ID: a.id, Address: a.recipient, Sender: a.sender, Tenant: a.q.SASLUsername, Probe: true, AcceptedWhenLeft: true}
-	if q.Tenant == "" && a.q.Client.IsValid() {
-		q.Tenant = a.q.Client.Unmap().String()
+	if q.Tenant == "" {
+		q.Tenant = a.client
 	}
 	return q
 }

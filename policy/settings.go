@@ -67,6 +67,7 @@ type rule struct {
 	Rule
 	keys    keys
 	outcome outcome
+	settled func(possible []verdict.Reason, tags []verdict.Tag) bool // the outcome's
 	// opens: its first match makes mail outbound.
 	opens bool
 }
@@ -228,6 +229,7 @@ func (c *compiler) rule(key string, r Rule, isDefault bool) *rule {
 	c.list(one, key+".reject", Reject, r.Reject, !isDefault && slices.Equal(r.Reject, c.src.Default.Reject))
 	c.list(one, key+".defer", Defer, r.Defer, !isDefault && slices.Equal(r.Defer, c.src.Default.Defer))
 	c.codes(one)
+	one.settled = one.outcome.settled
 	return one
 }
 
