@@ -222,7 +222,8 @@ var blockRules = []Rule{
 			"mode normal", "host is not allowed", "your domain .. blacklisted", "no access from",
 		},
 		Not: []string{
-			"$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*", "mail store", "relaying",
+			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*",
+			"mail store", "relaying",
 			"relay",
 		},
 	},

@@ -3,7 +3,18 @@ package reply
 import "rcptgate/verify/verdict"
 
 // syntaxWords say that an address cannot be.
-var syntaxWords = []string{"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient", "malformed address", "malformed", "malformed recipient*", "invalid address format", "invalid address syntax", "invalid syntax", "address format", "syntactically invalid", "recipient address syntax", "mailbox syntax", "must contain a domain", "invalid characters", "illegal character*", "invalid character*", "bad character*", "special characters", "address .. syntax", "empty address", "unqualified address", "local part too long", "domain missing", "need fully qualified address", "need fully qualified recipient", "fully qualified address", "not fully qualified", "syntax error in parameters malformed", "missing domain", "missing or malformed", "domain literal*", "address literal*", "recipient .. syntax", "unbalanced", "no domain in", "unparseable", "unparsable", "cannot parse", "parse error", "double dot", "consecutive dots", "expected after", "missing at end of address", "missing or malformed local part", "local part is", "unqualified recipient"}
+var syntaxWords = []string{
+	"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient",
+	"malformed address", "malformed", "malformed recipient*", "invalid address format", "invalid address syntax",
+	"invalid syntax", "address format", "syntactically invalid", "recipient address syntax", "mailbox syntax",
+	"must contain a domain", "invalid characters", "illegal character*", "invalid character*", "bad character*",
+	"special characters", "address .. syntax", "empty address", "unqualified address", "local part too long",
+	"domain missing", "need fully qualified address", "need fully qualified recipient", "fully qualified address",
+	"not fully qualified", "syntax error in parameters malformed", "missing domain", "missing or malformed",
+	"domain literal*", "address literal*", "recipient .. syntax", "unbalanced", "no domain in", "unparseable",
+	"unparsable", "cannot parse", "parse error", "double dot", "consecutive dots", "expected after",
+	"missing at end of address", "missing or malformed local part", "local part is", "unqualified recipient",
+}
 
 // mailboxRules: the words that name the user or mailbox as shut or absent.
 var mailboxRules = []Rule{
@@ -18,7 +29,8 @@ var mailboxRules = []Rule{
 			"disabled or discontinued", "dormant", "due to inactivity",
 		},
 		Not: []string{
-			"user unknown", "unknown user", "no such", "does not exist", "doesnt exist", "not exist", "not found",
+			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
+			"doesnt exist", "not exist", "not found",
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
 			"your mailbox", "certificate", "session", "connection closed", "blocked by", "message is",
@@ -52,7 +64,7 @@ var mailboxRules = []Rule{
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
 		},
 		Not: []string{
-			"client host", "your host", "sending host", "connecting host", "remote host", "your domain", "user unknown",
+			wordIP, "client host", "your host", "sending host", "connecting host", "remote host", "your domain", "user unknown",
 			"no such user", "mailbox not found", "$sender .. not exist", "user .. does not exist",
 			"account .. does not exist", "mailbox .. does not exist", "user not found", "no such recipient",
 			"recipient does not accept", "user does not accept", "mailbox does not exist", "no mailbox",
@@ -83,7 +95,8 @@ var mailboxRules = []Rule{
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Any: []string{
-			"user unknown", "unknown user", "userunknown", "no such user", "no such recipient", "no such mailbox",
+			"$mbox $missing", "user unknown", "unknown user", "no recipient with", "no recipient by", "no user with",
+			"no account with", "userunknown", "no such user", "no such recipient", "no such mailbox",
 			"no such account", "no such address", "no such person", "no such customer", "no such alias", "no such email*",
 			"no such mail", "no such local", "no such name", "no such maildrop", "recipientnotfound", "recipnotfound",
 			"exrecipnotfound", "adr recip*", "recipient not ok", "user @ not ok", "not a known user", "not a valid user",
@@ -188,7 +201,7 @@ var codeRules = []Rule{
 		Any: []string{
 			"your ip*", "your server", "your mail server", "your mailserver", "your network", "your host", "your hostname",
 			"your mta", "your isp", "ip address", "client host", "client ip", "sending ip", "source ip", "sending server",
-			"sending host", "sender score", "senderscore", "ip %",
+			"sending host", "sender score", "senderscore", "ip %", "host %",
 		},
 		Not: []string{"contact your", "ask your"},
 	},

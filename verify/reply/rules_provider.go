@@ -218,12 +218,18 @@ var providerRules = []Rule{
 		},
 	},
 	{
+		ID: "orange-sender", Means: "the sender is refused",
+		From:   "Orange: OFR004_405",
+		Reason: verdict.SenderRefused, Scope: ScopeProvider, Home: hostsOrange,
+		Any: []string{"ofr004 405", "lpn004 405"},
+	},
+	{
 		ID: "orange-blocked", Means: "our address or name is refused",
 		From:   "Orange: OFR006, OFR_999",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsOrange,
 		Any: []string{
 			"ofr001*", "ofr003*", "ofr006*", "lpn001*", "lpn003*", "lpn006*", "ofr 999", "lpn 999", "ofr004 405",
-			"lpn004 405", "ofr005*", "lpn005*", "ofr 506", "lpn 506",
+			"ofr005*", "lpn005*", "ofr 506", "lpn 506",
 		},
 	},
 	{

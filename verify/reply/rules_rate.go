@@ -108,10 +108,10 @@ var quotaRules = []Rule{
 			"caixa postal cheia", "caixa .. cheia", "esta cheia", "cota excedida", "excedeu .. cota", "quota excedida",
 			"caixa de correio cheia", "sem espaco", "casella piena", "casella .. piena", "e piena", "spazio esaurito",
 			"spazio insufficiente", "quota superata", "переполнен*", "превышен* квот*", "ящик полон", "квота", "нет места",
-			"邮 箱 已 满", "邮 箱 满", "已 满", "空 间 不 足", "空 间 已 满", "容 量", "超 过 .. 容 量", "信 箱 已 满", "信 箱 已 滿", "已 滿", "空 間 不 足",
-			"容 量 を 超", "い っ ぱ い", "満 杯", "quota przekroczon*", "przekroczon* .. limit*", "skrzynka .. pelna", "pelna",
+			"邮箱已满", "邮箱满", "已满", "空间不足", "空间已满", "容量", "超过 .. 容量", "信箱已满", "信箱已滿", "已滿", "空間不足",
+			"容量を超", "いっぱい", "満杯", "quota przekroczon*", "przekroczon* .. limit*", "skrzynka .. pelna", "pelna",
 			"skrzynka przepelniona", "vol", "is vol", "full upp", "fuld", "postboks full", "plna", "schranka .. plna",
-			"megtelt", "doldu", "kotasi asildi", "kota asimi", "plina", "γεματο", "용 량", "kapasitesi doldu",
+			"megtelt", "doldu", "kotasi asildi", "kota asimi", "plina", "γεματο", "용량", "kapasitesi doldu",
 		},
 		Not: []string{
 			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",

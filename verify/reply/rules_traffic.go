@@ -114,6 +114,7 @@ var trafficRules = []Rule{
 			"authentication .. $needed", "authentication required", "authenticate", "smtp auth", "auth required",
 			"auth failed", "auth failure", "authentication mechanism", "auth .. $needed", "$needed .. auth",
 			"login .. $needed", "must login", "log in", "log on", "not logged in", "credentials", "authentication failed",
+			"authentication not", "authentication impossible",
 			"authentication failure", "authentication unsuccessful", "not authenticated", "unauthenticated",
 			"username and password", "username or password", "authenticated", "authentication credentials",
 			"authentification", "autenticacion", "autenticacao", "autenticazione", "anmeldung", "authentifizierung",

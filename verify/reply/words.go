@@ -6,7 +6,8 @@ var wordClasses = map[string][]string{
 	// who: names of a mailbox or of the person it belongs to.
 	"who": {
 		"user", "users", "username", "user name", "userid", "user id", "virtual user", "local user", "usr", "this user",
-		"mailbox", "mailboxes", "mail box", "maildrop", "mail drop", "inbox", "mailbox name", "local mailbox", "destination mailbox",
+		"mailbox", "mailboxes", "mail box", "maildrop", "mail drop", "inbox", "mailbox name", "local mailbox",
+		"destination mailbox",
 		"recipient", "recipients", "recepient", "recipiant", "receipient", "receiver", "rcpt", "recipient address",
 		"recipient addresses",
 		"addressee", "account", "accounts", "mail account", "email account", "user account", "mailaccount",
@@ -14,7 +15,8 @@ var wordClasses = map[string][]string{
 		"to address", "e mail address",
 		"alias", "aliases", "local part", "localpart", "customer", "subscriber", "member", "employee", "person",
 		"individual", "participant",
-		"mailing list", "distribution list", "forwarding address", "mail user", "email user", "mailuser", "target address", "addr",
+		"mailing list", "distribution list", "forwarding address", "mail user", "email user", "mailuser",
+		"target address", "addr",
 		"student", "users mailbox", "recipients mailbox", "@",
 	},
 	// box: what can be shut; narrower than who.
@@ -53,6 +55,37 @@ var wordClasses = map[string][]string{
 		"does not have an account", "doesnt have a", "no mailbox", "no such",
 		"unroutable", "unrouteable", "undeliverable address", "not in", "not on", "not an existing", "not part of",
 		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "has no", "never heard of",
+	},
+	// whoWorld: names of a mailbox or its owner in other languages, and in English
+	// where the rest of a sentence is not.
+	"whoworld": {
+		"@", "user*", "mailbox*", "recipient*", "account*", "address*", "email",
+		"empfang*", "empfaeng*", "benutzer*", "postfach*", "postfaech*", "adress*", "teilnehmer*", "konto", "konten",
+		"kunde*", "mailadress*", "emailadress*",
+		"utilisateur*", "destinataire*", "boite*", "compte", "ladresse", "lutilisateur", "abonne*",
+		"usuari*", "destinatari*", "cuenta", "cuentas", "buzon*", "direccion*", "casilla*", "correo",
+		"utilizador*", "conta", "caixa*", "endereco*", "utent*", "casella", "indirizz*", "lindirizzo", "lutente",
+		"gebruiker*", "geadresseerde*", "ontvanger*", "adres*", "mottagar*", "anvandar*", "bruger*", "modtager*",
+		"bruker*", "mottaker*", "postkasse*", "vastaanottaj*", "kayttaj*", "osoite*", "postilaatikko*",
+		"uzytkownik*", "odbiorc*", "konta", "skrzynk*", "uzivatel*", "pouzivatel*", "prijemc*", "prijemca", "schrank*",
+		"ucet*", "felhasznalo*", "cimzett*", "postafiok*", "emailcim*", "utilizator*", "destinatar*", "korisnik*",
+		"uporabnik*", "primatelj*", "vartotoj*", "lietotaj*",
+		"kullanici*", "alici*", "hesap*", "χρηστ*", "παραληπτ*", "διευθυνσ*",
+		"пользовател*", "ящик*", "получател*", "адрес*", "аккаунт*", "учетн*", "абонент*", "користувач*", "скриньк*",
+		"одержувач*", "polzovatel*", "yaschik",
+		"用户", "用戶", "使用者", "收件人", "收件者", "邮箱", "郵箱", "信箱", "帐号", "账号", "帳號", "账户", "帐户", "地址", "此人",
+		"ユーザ", "宛先", "アドレス", "メールボックス", "アカウント", "受信者", "yu za", "yuza", "yuuza", "atesaki", "adoresu", "akaunto",
+		"사용자", "계정", "주소", "수신자", "수신인", "메일", "nguoi", "tai khoan", "dia chi", "hop thu", "ผู้ใช้", "ที่อยู่",
+	},
+	// mbox and missing: the plainest of who and absent.
+	"mbox": {
+		"user", "mailbox", "recipient", "account", "addressee", "email address", "recipient address", "mail account",
+		"email account", "user account", "alias", "username", "local part", "@",
+	},
+	"missing": {
+		"unknown", "is unknown", "not known", "is not known", "isnt known", "not found", "was not found", "is not found",
+		"could not be found", "couldnt be found", "cannot be found", "does not exist", "doesnt exist", "do not exist",
+		"dont exist", "no longer exists", "not exist", "not exists", "nonexistent", "non existent",
 	},
 	// unknownAdj: what stands before a name of a mailbox that is not there.
 	"unknownadj": {
@@ -113,7 +146,9 @@ var wordClasses = map[string][]string{
 	},
 	// namesUs: our address or a list is named, so another host would say the same.
 	"namesus": {
-		wordIP, "your ip*", "ip", "ips", "ip address", "client host", "connecting host", "sending host", "spamhaus*", "sorbs", "spamcop*", "barracudacentral", "uceprotect*", "abusix*", "dnsbl*", "rbl", "blacklist*", "blocklist*", "black list", "block list", "denylist*", "listed", "reputation", "your server", "your host", "your network",
+		wordIP, "your ip*", "ip", "ips", "ip address", "client host", "connecting host", "sending host", "spamhaus*",
+		"sorbs", "spamcop*", "barracudacentral", "uceprotect*", "abusix*", "dnsbl*", "rbl", "blacklist*", "blocklist*",
+		"black list", "block list", "denylist*", "listed", "reputation", "your server", "your host", "your network",
 	},
 	// us: the client, its address, its name.
 	"us": {
@@ -137,8 +172,8 @@ var wordClasses = map[string][]string{
 	"sender": {
 		"sender", "senders", "sender address", "sender email", "senders address", "sender domain", "senders domain",
 		"sender email address", "envelope sender", "envelope from", "mail from", "mailfrom", "mail from address",
-		"from address", "return path", "return address", "reverse path", "from domain", "your email address",
-		"your address", "your sender", "your domain", "mfrom", "sending address", "sending domain", "sending email",
+		"from address", "return path", "return address", "reverse path", "from domain", "your sender", "mfrom",
+		"sending address", "sending domain", "sending email",
 		"sending user", "domain of sender", "domain of sender address", "originator", "from user", "return email",
 		"returnpath", "senders email address", "senders email", "bounce address", "sender name", "sender id",
 	},
