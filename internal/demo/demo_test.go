@@ -23,6 +23,7 @@ func TestDemoTellsTheStory(t *testing.T) {
 		"verdict  unknown (greylisted)",
 		"verdict  unknown (blanket_refusal)",
 		"verdict  unknown (mx_reserved)",
+		"verdict  unknown (probe_blocked)",
 		"milter   550 5.1.1",
 		"4 of 17 recipients would have been",
 		"4 of 17 recipients refused",

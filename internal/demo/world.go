@@ -44,9 +44,7 @@ func world(n *lab.Internet) []recipient {
 	}})
 	n.Site("blocked.test", lab.Host{Greeting: "554 5.7.1 your address is on a block list, see www.spamhaus.org"})
 	n.Site("angry.test", lab.Host{Unknown: "550 5.7.1 service unavailable, client host [127.0.0.1] blocked using zen.spamhaus.org"})
-	n.Site("blanket.test", lab.Host{
-		Rcpt: func(string, *lab.Session) string { return "550 5.1.1 mailbox unavailable, policy" },
-	})
+	n.Site("blanket.test", lab.Host{Postmaster: "554 5.7.1 <ADDR>: Recipient address rejected: Access denied"})
 	n.NullMX("nomail.test")
 	n.Records("private.test. 300 IN MX 10 mx.private.test.", "mx.private.test. 300 IN A 10.0.0.25")
 	n.Site("tarpit.test", lab.Host{Delay: map[string]time.Duration{"RCPT": time.Minute}})
