@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"rcptgate/verify/address"
@@ -87,9 +88,10 @@ type conn struct {
 
 // newConn prepares a connection.
 func newConn(p *Pacer, l *lane, e *entry, t mx.Target, lims []*limiter) *conn {
+	src, _ := p.settings.source(l.key.source) // resort has dropped jobs of lost sources
 	return &conn{
 		lane: l, limiters: lims, target: t, settings: p.settings, terms: e.terms,
-		source: p.settings.source(l.key.source), id: newID(), why: e.job.Why,
+		source: src, id: newID(), why: e.job.Why,
 		opened: p.now, next: make(chan *entry, 1),
 	}
 }
@@ -230,20 +232,17 @@ func (p *Pacer) converse(ctx context.Context, c *conn, e *entry) {
 // turn ends the conversation of one job and waits for the next; nil means
 // that the session is to be closed.
 func (p *Pacer) turn(c *conn, e *entry) *entry {
-	usable := c.dialogue.Usable()
-	for {
-		if !p.lie(c, e, usable) {
-			return nil
-		}
-		e = <-c.next
-		if e == nil || !c.lainLong() || c.dialogue.Quiet() {
-			return e
-		}
-		// The peer hung up between two jobs, as it may: the job has a new
-		// connection, and nothing rests.
-		p.giveBack(c, e)
+	if !p.lie(c, e, c.dialogue.Usable()) {
 		return nil
 	}
+	next := <-c.next
+	if next == nil || !c.lainLong() || c.dialogue.Quiet() {
+		return next
+	}
+	// The peer hung up between two jobs, as it may: the job gets a new
+	// connection, and nothing rests.
+	p.giveBack(c, next)
+	return nil
 }
 
 // lie ends the conversation of e and lays the session idle, if it may serve
@@ -255,7 +254,8 @@ func (p *Pacer) lie(c *conn, e *entry, usable bool) bool {
 	p.retire(e)
 	c.entry = nil
 	switch {
-	case !usable, p.stopping, !c.fits(KindAddress), p.now-c.opened > c.settings.dialogueTimeout()/2, p.shutFor(c, nil) != nil:
+	case !usable, p.stopping, !c.fits(KindAddress), p.now-c.opened > c.settings.dialogueTimeout()/2,
+		p.shutFor(c, nil) != nil, c.lane.jobs.n[either] == 0 && p.wanted(c):
 		p.leaving++
 		p.push(c.lane)
 		return false
@@ -266,6 +266,19 @@ func (p *Pacer) lie(c *conn, e *entry, usable bool) bool {
 	p.alarms.set(&c.alarm, max(p.now+idleTime, c.readyAt+slack), c)
 	p.push(c.lane)
 	return true
+}
+
+// wanted reports whether somebody waits for a session where this one could
+// make room.
+func (p *Pacer) wanted(c *conn) bool {
+	g := p.global.acc[sessions].gate
+	if g != nil && g.waiting() > 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.limiters, func(l *limiter) bool {
+		g := l.acc[sessions].gate
+		return g != nil && g.waiting() > 0
+	})
 }
 
 // settleRcpts gives back what was held for RCPTs that were not sent.

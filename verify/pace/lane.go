@@ -277,18 +277,22 @@ func (p *Pacer) retire(e *entry) {
 // conditions now goes to another lane.
 func (p *Pacer) resort(l *lane) {
 	l.settings = p.settings
+	_, known := l.settings.source(l.key.source)
 	var moved []*entry
 	l.jobs.each(func(e *entry) {
 		e.terms = p.settings.Book.Terms(e.job.Route)
-		if p.laneKey(l.key.source, e.job.Route, e.terms) != l.key || !e.terms.Probing {
+		switch {
+		case !known:
+			p.drop(e, e.walk.outcome(verdict.NotProbed, detailNoSource))
+		case !e.terms.Probing:
+			p.drop(e, e.walk.outcome(verdict.NotProbed, detailForbidden))
+		case !usable(&e.terms.Limits):
+			p.drop(e, e.walk.outcome(verdict.NotProbed, detailZero))
+		case p.laneKey(l.key.source, e.job.Route, e.terms) != l.key:
 			moved = append(moved, e)
 		}
 	})
 	for _, e := range moved {
-		if !e.terms.Probing {
-			p.drop(e, e.walk.outcome(verdict.NotProbed, detailForbidden))
-			continue
-		}
 		at := e.alarm.at
 		p.unqueue(e, false)
 		e.lane = p.lane(l.key.source, e.job.Route, e.terms)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,8 @@ const (
 	detailBlind     = "blind: the last sites tried all failed to connect"
 	detailStopping  = "stopping"
 	detailForbidden = "the provider forbids probing"
+	detailZero      = "a limit of zero forbids probing"
+	detailNoSource  = "the source is not configured any more"
 )
 
 // Options of a Pacer. Settings and Prober are required.
@@ -204,7 +207,7 @@ func (p *Pacer) admit(pinned netip.Addr, r mx.Route, t provider.Terms) (source n
 	case !t.Probing:
 		return no(detailForbidden)
 	case !usable(&t.Limits):
-		return no("a limit of zero forbids probing")
+		return no(detailZero)
 	}
 	var bar *breaker
 	found := false
@@ -219,7 +222,7 @@ func (p *Pacer) admit(pinned netip.Addr, r mx.Route, t provider.Terms) (source n
 	}
 	switch {
 	case !found:
-		return no("the source is not configured any more")
+		return no(detailNoSource)
 	case bar != nil:
 		return source, false, bar.outcome(p)
 	}
@@ -305,12 +308,12 @@ func (s *Settings) connectRate() (n int, span tick) {
 	return n, tick(math.Ceil(float64(n) / rate * float64(time.Second)))
 }
 
-// source finds the identity of an address.
-func (s *Settings) source(ip netip.Addr) probe.Source {
-	for _, src := range s.Sources {
-		if src.IP == ip {
-			return src
-		}
+// source finds the identity of an address; ok is false after a reload that
+// took it away.
+func (s *Settings) source(ip netip.Addr) (src probe.Source, ok bool) {
+	i := slices.IndexFunc(s.Sources, func(src probe.Source) bool { return src.IP == ip })
+	if i < 0 {
+		return probe.Source{}, false
 	}
-	return probe.Source{IP: ip}
+	return s.Sources[i], true
 }

@@ -102,11 +102,12 @@ func (p *Pacer) predictFor(l *lane, e *entry, r mx.Route) time.Duration {
 	}
 	ahead := l.jobs.ahead(e)
 	rcpt := s.rcpt.or(usualRcpt)
-	each := max(rcpt, limits.MinInterval)
+	setup := s.setup.or(usualSetup)
+	perSession := max(1, limits.RcptsPerSession-k.reserve)
+	each := max(rcpt, (setup+rcpt+tick(perSession-1)*max(rcpt, limits.MinInterval))/tick(perSession))
 	wait := tick(ahead/limits.Connections) * each
 
 	newConn = newConn || l.idle.n <= ahead
-	perSession := max(1, limits.RcptsPerSession-k.reserve)
 	lims := []*limiter{s.lim, p.known("addr", k.source, block(p.likely(k.source, r)))}
 	if k.provider != "" {
 		lims = append(lims, p.known("provider", k.source, k.provider))
@@ -130,7 +131,7 @@ func (p *Pacer) predictFor(l *lane, e *entry, r mx.Route) time.Duration {
 		if g.gate != nil {
 			before += g.gate.waiting()
 		}
-		return max(wait, g.wait(p.now, n, before)) + s.setup.or(usualSetup) + rcpt
+		return max(wait, g.wait(p.now, n, before)) + setup + rcpt
 	}
 	if l.idle.n > 0 && kind == KindAddress {
 		wait = max(wait, l.idle.head.value.readyAt-p.now)

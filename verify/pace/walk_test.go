@@ -1,6 +1,9 @@
 package pace
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -93,4 +96,26 @@ func TestWalk(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A peer that hangs up between two jobs is called again, and nothing rests.
+func TestHangUpWhileIdle(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		r := w.site("short.test", lab.Host{Script: func(c net.Conn) {
+			say := func(s string) { _, _ = io.WriteString(c, s+"\r\n") }
+			say("220 short.test")
+			for in := bufio.NewScanner(c); in.Scan(); {
+				say("250 2.1.0 ok")
+				if strings.HasPrefix(in.Text(), "RCPT") {
+					time.Sleep(2 * time.Second)
+					_ = c.Close()
+					return
+				}
+			}
+		}})
+		w.want("ann", w.ask(r, "ann"), "accepted")
+		time.Sleep(3 * time.Second)
+		w.want("bob", w.ask(r, "bob"), "accepted")
+		w.want("breakers", w.states(), "")
+	})
 }

@@ -249,7 +249,7 @@ func (r result) String() string {
 	case !r.answers[0].Asked:
 		return "not asked"
 	}
-	return fmt.Sprintf("%s", r.answers[0].Class.Reason)
+	return string(r.answers[0].Class.Reason)
 }
 
 // ask is submit and wait, in a word.
