@@ -11,7 +11,12 @@ import (
 type index struct {
 	entries map[string]entry
 	twice   []place // second and later values of a key
+	tooDeep int     // line on which the text is nested deeper than maxDepth, 0: nowhere
 }
+
+// maxDepth bounds the parts of a key and the arrays and tables in a value. The
+// work of the library grows with the cube of it.
+const maxDepth = 32
 
 type entry struct {
 	line  int
@@ -83,6 +88,7 @@ type scanner struct {
 	src   string
 	pos   int
 	line  int
+	depth int            // of arrays and tables around pos, in a value
 	arr   map[string]int // arrays of tables: the number of their last element
 	index *index
 }
@@ -165,6 +171,10 @@ func (s *scanner) keyValue(table string, line int) {
 
 // value passes over a value and notes the keys in it.
 func (s *scanner) value(key string) {
+	if s.depth++; s.depth > maxDepth {
+		s.giveUp()
+	}
+	defer func() { s.depth-- }()
 	switch s.peek() {
 	case '"', '\'':
 		s.str()
@@ -230,9 +240,19 @@ func (s *scanner) key() []string {
 		if s.peek() != '.' {
 			return parts
 		}
+		if len(parts) > maxDepth {
+			s.giveUp()
+			return nil
+		}
 		s.pos++
 	}
 	return parts
+}
+
+// giveUp ends the reading.
+func (s *scanner) giveUp() {
+	s.index.tooDeep = s.line
+	s.pos = len(s.src)
 }
 
 // str reads a string of one of the four kinds; the text is exact for keys only,

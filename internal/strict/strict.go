@@ -86,6 +86,9 @@ type Doc struct {
 func Decode(file string, data []byte, v any, later []string) (*Doc, Problems) {
 	text := string(data)
 	d := &Doc{file: file, index: scan(text)}
+	if line := d.index.tooDeep; line > 0 {
+		return d, Problems{{File: file, Line: line, Text: fmt.Sprintf("nested deeper than %d levels", maxDepth)}}
+	}
 	tree, problems := d.parse(text)
 	w := walker{doc: d, root: reflect.TypeOf(v).Elem(), later: later}
 	w.table("", tree, reflect.ValueOf(v).Elem())
