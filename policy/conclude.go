@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"rcptgate/audit"
@@ -48,7 +49,7 @@ func (e *Engine) limited(a *asked, action Action) Action {
 	if action == Defer && !e.messages.deferrable(a.sender.Key(), a.recipient.Key(), a.rule.DeferFor) {
 		return Accept
 	}
-	if action != Accept && !e.messages.of(a.q.Instance).refuse(a.rule.MaxRefusals) {
+	if action != Accept && !a.q.AtEnd && !e.messages.of(a.q.Instance).refuse(a.rule.MaxRefusals) {
 		return Accept
 	}
 	return action
@@ -68,22 +69,45 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), most)], "?")
 }
 
-// finish records the decision and hands it back.
+// finish records the decision, or sees to it that the door does, and hands it
+// back.
 func (e *Engine) finish(a *asked, d Decision) Decision {
-	e.o.Record(e.event(a, d))
+	if !a.q.AtEnd || a.monitored {
+		e.report(a, d, d.ReplyText())
+		return d
+	}
+	var once sync.Once
+	made := d
+	d.told = func(action Action, reply string) {
+		once.Do(func() {
+			if action == Accept && made.Action != Accept {
+				made.Would = made.Action
+			}
+			made.Action = action
+			e.report(a, made, reply)
+		})
+	}
+	return d
+}
+
+// report writes the audit record and the journal.
+func (e *Engine) report(a *asked, d Decision, reply string) {
+	if d.Action == Accept {
+		reply = ""
+	}
+	e.o.Record(e.event(a, d, reply))
 	level := slog.LevelDebug
 	if d.Action != Accept || d.Would == Defer || d.Would == Reject {
 		level = slog.LevelInfo
 	}
 	if e.o.Logger.Enabled(context.Background(), level) {
-		e.journal(a, d, level)
+		e.journal(a, d, reply, level)
 	}
-	return d
 }
 
-func (e *Engine) journal(a *asked, d Decision, level slog.Level) {
+func (e *Engine) journal(a *asked, d Decision, reply string, level slog.Level) {
 	v := d.Verdict
-	rcpt, reply := a.shown(), d.ReplyText()
+	rcpt := a.shown()
 	if e.o.Pseudonym != nil {
 		reply = "" // may hold the recipient
 		if local, domain := splitLast(rcpt); domain != "" {
@@ -114,23 +138,20 @@ func (e *Engine) journal(a *asked, d Decision, level slog.Level) {
 }
 
 // event is the audit record of a decision.
-func (e *Engine) event(a *asked, d Decision) *audit.Decision {
+func (e *Engine) event(a *asked, d Decision, reply string) *audit.Decision {
 	v, now := d.Verdict, time.Now()
 	ev := &audit.Decision{
 		Time: now, ID: d.ID, Client: a.client, Door: string(a.q.Door), Mode: string(d.Mode), Instance: a.q.Instance, QueueID: a.q.QueueID,
 		SASLUsername: a.q.SASLUsername, PolicyContext: a.q.PolicyContext, Sender: a.sender.External(), Recipient: a.shown(),
 		Rule: d.Rule, Status: v.Status(), Reason: v.Reason, Tags: v.Tags, Origin: v.Origin, Served: v.Served,
 		Wait: a.wait, Site: v.Site, Provider: v.Provider, ProbeID: v.ProbeID,
-		Action: string(d.Action), Would: string(d.Would),
+		Action: string(d.Action), Would: string(d.Would), SMTPReply: reply,
 	}
 	if ev.Sender == "" {
 		ev.Sender = clip(a.q.Sender) // null, or no address
 	}
 	if v.Served != verdict.Fresh {
 		ev.Age = now.Sub(v.CheckedAt)
-	}
-	if d.Action != Accept {
-		ev.SMTPReply = d.ReplyText()
 	}
 	return ev
 }

@@ -127,7 +127,7 @@ func (e *Engine) panicked(a *asked, r any) Decision {
 	}
 	func() {
 		defer func() { _ = recover() }() // the record may be what panicked
-		e.o.Record(e.event(a, d))
+		e.o.Record(e.event(a, d, ""))
 	}()
 	return d
 }

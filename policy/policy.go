@@ -68,6 +68,10 @@ type Query struct {
 	// NoReject: the MTA cannot refuse this recipient here (non-SMTP submission):
 	// the decision is always accept, at once, recorded with would.
 	NoReject bool
+	// AtEnd: one reply at the end of the message stands for all its recipients.
+	// max_refusals does not apply, as the client sees one error, and the record
+	// waits for Decision.Told.
+	AtEnd bool
 }
 
 // Decision is what the door tells the MTA. Code, Enhanced and Text are set for
@@ -83,6 +87,19 @@ type Decision struct {
 	Rule     string
 	Mode     Mode
 	Verdict  verdict.Verdict
+
+	told func(a Action, reply string)
+}
+
+// Told completes a decision that was asked for with Query.AtEnd: what became of
+// the recipient, and the reply the MTA was given ("550 5.1.1 text", empty with
+// accept and delete). The door calls it once for each, also when the message is
+// aborted (then with accept); until then there is no record. Of other decisions it
+// does nothing, and so does a second call.
+func (d Decision) Told(a Action, reply string) {
+	if d.told != nil {
+		d.told(a, reply)
+	}
 }
 
 // ReplyText is "550 5.1.1 text", empty without a code.

@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rcptgate/verify/verdict"
+)
+
+func TestBudgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Source{})
+		w.delay = time.Hour
+		ask := func(instance string, i int) Query {
+			q := local(fmt.Sprintf("accepted@x%d.example", i))
+			q.Instance = instance
+			return q
+		}
+		for i, want := range []time.Duration{8, 8, 4, 0, 0} {
+			w.Decide(t.Context(), ask("serial", i))
+			queries, _ := w.seen()
+			if got := queries[0].Budget; got != want*time.Second {
+				t.Errorf("recipient %d got %v", i, got)
+			}
+		}
+		var wg sync.WaitGroup
+		for i := range 10 { // side by side they use the time once
+			wg.Go(func() { w.Decide(t.Context(), ask("parallel", i)) })
+		}
+		wg.Wait()
+		queries, _ := w.seen()
+		for _, q := range queries {
+			if q.Budget != 8*time.Second {
+				t.Errorf("side by side: %v", q.Budget)
+			}
+		}
+		w.Decide(t.Context(), ask("parallel", 20))
+		if queries, _ := w.seen(); queries[0].Budget != 8*time.Second {
+			t.Errorf("after them: %v", queries[0].Budget)
+		}
+		w.EndMessage("serial")
+		w.Decide(t.Context(), ask("serial", 30))
+		if queries, _ := w.seen(); queries[0].Budget != 8*time.Second {
+			t.Errorf("after EndMessage: %v", queries[0].Budget)
+		}
+		q := ask("stress", 1)
+		q.Stress = true
+		w.Decide(t.Context(), q)
+		if queries, _ := w.seen(); queries[0].Budget != 0 || queries[0].Probe {
+			t.Errorf("under stress: %+v", queries[0])
+		}
+	})
+}
+
+func TestMaxRefusals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Source{Default: with(func(r *Rule) { r.MaxRefusals = 3; r.Defer = []string{"timeout"} })})
+	var got []Action
+	for i := range 6 {
+		word := "mailbox_not_found"
+		if i == 1 {
+			word = "timeout"
+		}
+		q := local(fmt.Sprintf("%s@x%d.example", word, i))
+		q.Instance = "i"
+		got = append(got, w.Decide(t.Context(), q).Action)
+	}
+	if s := fmt.Sprint(got); s != "[reject defer reject accept accept accept]" {
+		t.Errorf("%s", s)
+	}
+	if d := w.Decide(t.Context(), local("mailbox_not_found@example.org")); d.Action != Reject {
+		t.Errorf("without an instance: %s", d.Action)
+	}
+}
+
+func TestAtEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Source{Default: with(func(r *Rule) { r.MaxRefusals = 1 })})
+	ask := func(i int) Decision {
+		q := local(fmt.Sprintf("mailbox_not_found@x%d.example", i))
+		q.Instance, q.AtEnd = "i", true
+		return w.Decide(t.Context(), q)
+	}
+	for i, c := range []struct {
+		told          Action
+		reply         string
+		action, would string
+	}{
+		{Reject, "550 5.1.1 all of them", "reject", ""},
+		{Accept, "", "accept", "reject"},
+		{Delete, "", "delete", ""},
+	} {
+		d := ask(i)
+		if d.Action != Reject || ask(i).ID != d.ID {
+			t.Errorf("%d: %+v", i, d)
+		}
+		if _, records := w.seen(); len(records) != 0 {
+			t.Errorf("%d: recorded before the end of the message", i)
+		}
+		d.Told(c.told, c.reply)
+		ask(i).Told(Accept, "")
+		_, records := w.seen()
+		if len(records) != 1 || records[0].Action != c.action || records[0].Would != c.would || records[0].SMTPReply != c.reply {
+			t.Errorf("%d: %+v", i, records)
+		}
+	}
+	w.Decide(t.Context(), local("accepted@example.org")).Told(Reject, "550 no")
+	if _, records := w.seen(); len(records) != 1 || records[0].Action != "accept" {
+		t.Errorf("%+v", records)
+	}
+}
+
+func TestDeferFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Source{Default: with(func(r *Rule) { r.Defer = []string{"greylisted"} })})
+		for i, c := range []struct {
+			pause time.Duration
+			want  Action
+		}{{0, Defer}, {time.Hour, Defer}, {2 * time.Hour, Defer}, {time.Hour, Accept}, {20 * time.Hour, Accept}, {100 * time.Hour, Defer}} {
+			time.Sleep(c.pause)
+			if d := w.Decide(t.Context(), local("greylisted@example.org")); d.Action != c.want {
+				t.Errorf("attempt %d: %s", i, d.Action)
+			}
+		}
+		q := local("greylisted@example.org")
+		q.Sender = "other@example.com"
+		time.Sleep(time.Minute)
+		if d := w.Decide(t.Context(), q); d.Action != Defer {
+			t.Errorf("another sender: %s", d.Action)
+		}
+	})
+}
+
+func TestDuplicates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Source{})
+		w.delay = 2 * time.Second
+		q := local("mailbox_not_found@example.org")
+		q.Instance = "i"
+		var wg sync.WaitGroup
+		got := make([]Decision, 5)
+		for i := range got {
+			wg.Go(func() { got[i] = w.Decide(t.Context(), q) })
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		got = append(got, w.Decide(t.Context(), q))
+		for _, d := range got {
+			if d.ID != got[0].ID || d.Action != Reject {
+				t.Errorf("%+v", d)
+			}
+		}
+		if queries, records := w.seen(); len(queries) != 1 || len(records) != 1 {
+			t.Errorf("%d queries, %d records", len(queries), len(records))
+		}
+		other := q
+		other.PolicyContext = "other"
+		if d := w.Decide(t.Context(), other); d.ID == got[0].ID {
+			t.Error("another policy context got the same decision")
+		}
+		time.Sleep(5 * time.Minute)
+		if d := w.Decide(t.Context(), q); d.ID == got[0].ID {
+			t.Error("remembered after five minutes")
+		}
+	})
+}
+
+func TestDuplicateOfOneThatWentAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Source{})
+		w.delay = 4 * time.Second
+		q := local("mailbox_not_found@example.org")
+		q.Instance = "i"
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if d := w.Decide(ctx, q); d.Action != Accept || d.Verdict.Reason != verdict.Pending {
+				t.Errorf("gone: %+v", d)
+			}
+		})
+		synctest.Wait()
+		if d := w.Decide(t.Context(), q); d.Action != Reject {
+			t.Errorf("the next: %+v", d)
+		}
+		wg.Wait()
+	})
+}
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory[int, string](time.Minute, 3)
+		m.put(1, "one")
+		time.Sleep(50 * time.Second)
+		if _, ok := m.get(1); !ok {
+			t.Error("forgotten early")
+		}
+		time.Sleep(50 * time.Second)
+		if _, ok := m.get(1); !ok {
+			t.Error("touched 50 s ago, forgotten")
+		}
+		time.Sleep(3 * time.Minute)
+		if _, ok := m.get(1); ok {
+			t.Error("not forgotten")
+		}
+		for i := range 100 {
+			m.put(i, "x")
+		}
+		if n := len(m.now) + len(m.old); n > 6 {
+			t.Errorf("%d entries", n)
+		}
+		m.delete(99)
+		if _, ok := m.get(99); ok {
+			t.Error("not deleted")
+		}
+	})
+}
