@@ -219,6 +219,9 @@ func Parse(name string, data []byte) (*Config, error) {
 		k.problems.Sort()
 		return nil, &ConfigError{slices.Compact(k.problems)}
 	}
+	for i, d := range c.Policy.SkipDomains {
+		c.Policy.SkipDomains[i] = canonical(d)
+	}
 	return c, nil
 }
 

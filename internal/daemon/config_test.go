@@ -270,6 +270,7 @@ helo = "out2.rcptgate.org"
 [milter]
 decide = "end"
 [policy]
+skip_domains = ["Bücher.org.", ".Example.ORG"]
 defer = ["greylisted"]
 [policy.reply.greylisted]
 text = "later"
@@ -319,7 +320,7 @@ connections = 5
 	want := policy.Source{
 		Rules: []policy.Rule{a, b}, Default: def,
 		OutboundClients: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
-		SkipDomains:     []string{},
+		SkipDomains:     []string{"xn--bcher-kva.org", ".example.org"},
 		Replies:         map[verdict.Reason]policy.Template{verdict.Greylisted: {Text: "later"}},
 	}
 	if diff := cmp.Diff(want, c.policySource(), prefix); diff != "" {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"rcptgate/verify/address"
 )
 
 // CIDR is a network, written with its mask or as a single address.
@@ -44,6 +46,20 @@ func prefixes(list []CIDR) []netip.Prefix {
 		out[i] = c.Prefix
 	}
 	return out
+}
+
+// canonical brings a domain or a .suffix into lower-case A-labels; what is
+// neither stays, for the check to find.
+func canonical(s string) string {
+	name, suffix := strings.CutPrefix(s, ".")
+	d, err := address.ParseDomain(name)
+	switch {
+	case err != nil:
+		return s
+	case suffix:
+		return "." + d.String()
+	}
+	return d.String()
 }
 
 // Mode are the permissions of a unix socket, written in octal.

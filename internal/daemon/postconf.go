@@ -124,12 +124,7 @@ func (c *Config) skips(domain string) bool {
 		return true
 	}
 	for _, s := range append([]string{".local", ".internal", ".lan", ".home.arpa"}, c.Policy.SkipDomains...) {
-		name, suffix := strings.CutPrefix(s, ".")
-		d, err := address.ParseDomain(name)
-		if err != nil {
-			continue // not of a valid Config
-		}
-		if domain == d.String() && !suffix || suffix && strings.HasSuffix(domain, "."+d.String()) {
+		if domain == s || strings.HasPrefix(s, ".") && strings.HasSuffix(domain, s) {
 			return true
 		}
 	}
