@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"runtime"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"rcptgate/audit"
 	"rcptgate/policy"
 	"rcptgate/verify/pace"
-	"rcptgate/verify/probe"
 	"rcptgate/verify/verdict"
 )
 
@@ -112,26 +112,23 @@ func (m *Metrics) Dialogue(d pace.Dialogue) {
 	if ip := d.Transcript.Source.IP; ip.IsValid() {
 		source = ip.String()
 	}
-	last := probe.Step{Stage: verdict.Connect, Failure: probe.Canceled}
+	stage, outcome := verdict.Connect, "canceled" // where nothing was said
 	for _, s := range d.Transcript.Steps {
 		if s.Command == "QUIT" {
 			continue
 		}
-		last = s
+		stage, outcome = s.Stage, cmp.Or(string(s.Failure), class(s.Reply.Code))
 		if s.Stage == verdict.Rcpt {
-			m.rcpts.WithLabelValues(source, answer(s)).Inc()
+			m.rcpts.WithLabelValues(source, outcome).Inc()
 		}
 	}
-	m.probes.WithLabelValues(source, string(last.Stage), answer(last)).Inc()
+	m.probes.WithLabelValues(source, string(stage), outcome).Inc()
 	m.dialogue.Observe(d.Transcript.Took.Seconds())
 }
 
-// answer folds what came back at a step into a closed set.
-func answer(s probe.Step) string {
-	if s.Failure != probe.NoFailure {
-		return string(s.Failure)
-	}
-	switch s.Reply.Code / 100 {
+// class folds a reply code into its first digit.
+func class(code int) string {
+	switch code / 100 {
 	case 2:
 		return "2xx"
 	case 3:
