@@ -92,6 +92,23 @@ func TestTrialWithoutAnswer(t *testing.T) {
 	})
 }
 
+// What a trial did not reach stays as it is, though another host answers.
+func TestHostTrialWithoutAnswer(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		r := w.site("two.test", lab.Host{Greeting: "421 4.3.0 mail system is going down"}, lab.Host{Exists: everybody})
+		w.want("walk", w.ask(r, "ann"), "accepted")
+		w.want("states", w.states(), "host:open:temporary_failure:1")
+		time.Sleep(6 * time.Minute)
+		w.net.Host("mx1.two.test", lab.Host{Addrs: []netip.Addr{r.Targets[0].Addr}, Dead: true})
+		w.want("walk", w.ask(r, "ann"), "accepted")
+		w.want("states", w.states(), "host:half_open:temporary_failure:1")
+		time.Sleep(6 * time.Minute)
+		w.net.Host("mx1.two.test", lab.Host{Addrs: []netip.Addr{r.Targets[0].Addr}, Exists: everybody})
+		w.want("first again", w.ask(r, "ann"), "accepted")
+		w.want("states", w.states(), "")
+	})
+}
+
 func TestScopesAtRcpt(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		w.net.Host("mx.shared.test", always(blocked550))

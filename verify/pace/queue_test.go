@@ -167,12 +167,16 @@ func TestCancelAndQueueTimeout(t *testing.T) {
 // An address leaves room for its control; a session is closed when only that
 // is left of it.
 func TestControlKeptBack(t *testing.T) {
-	inWorld(t, nil, func(w *world) {
+	inWorld(t, func(s *Settings) {
+		l := provider.DefaultLimits()
+		l.Connections = 1
+		s.Book = book(t, provider.Overrides{Pace: l})
+	}, func(w *world) {
 		r := w.site("mixed.test", lab.Host{Exists: func(l, _ string) bool { return l[0] == 'g' }})
 		var random sync.Map
 		var jobs []*pending
 		for i := range 30 {
-			jobs = append(jobs, w.submit(r, fmt.Sprintf("%s%d", pick(i%3 == 2, "b", "g"), i), func(q *pending, j *Job) {
+			jobs = append(jobs, w.submit(r, fmt.Sprintf("%s%d", pick(i%5 == 4, "b", "g"), i), func(q *pending, j *Job) {
 				w.converse(q, j, &random)
 			}))
 		}
@@ -365,6 +369,7 @@ func TestPanicInConverse(t *testing.T) {
 			}
 		})
 		w.want("bob", w.ask(r, "bob"), "accepted")
+		synctest.Wait()
 		if s := w.p.Snapshot(); s.Panics != 1 {
 			t.Errorf("%d panics counted", s.Panics)
 		}
@@ -433,7 +438,9 @@ func TestReload(t *testing.T) {
 		w.want("new", w.ask(r, "new"), "refused not_probed")
 
 		time.Sleep(10 * time.Second)
-		q1, q2 := w.submit(other, "last", nil), w.submit(other, "lost", nil)
+		q1 := w.submit(other, "last", nil)
+		w.submit(other, "other", nil) // the second connection
+		q2 := w.submit(other, "lost", nil)
 		time.Sleep(time.Second)
 		s2 := s
 		s2.Sources = []probe.Source{{IP: netip.MustParseAddr("198.51.100.9"), HELO: "new.example.net"}}

@@ -252,8 +252,12 @@ func (r result) String() string {
 	return string(r.answers[0].Class.Reason)
 }
 
-// ask is submit and wait, in a word.
-func (w *world) ask(r mx.Route, local string) string { return w.submit(r, local, nil).wait().String() }
+// ask is submit and wait, in a word, until the session has been laid idle.
+func (w *world) ask(r mx.Route, local string) string {
+	got := w.submit(r, local, nil).wait()
+	synctest.Wait()
+	return got.String()
+}
 
 // want compares a result with its word.
 func (w *world) want(what, got, want string) {
