@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -112,6 +114,11 @@ func openVerifier(o checkOptions, stderr io.Writer) (verifier, error) {
 	} else {
 		fmt.Fprintln(stderr, "rcptgate: warning: --direct works beside the daemon: its budgets and breakers are not shared")
 	}
+	if !o.direct {
+		if err := becomeOwner(cfg.Store.Path); err != nil {
+			return nil, err
+		}
+	}
 	core, err := daemon.OpenCore(daemon.CoreOptions{
 		Config: cfg, Direct: o.direct, Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
@@ -122,6 +129,31 @@ func openVerifier(o checkOptions, stderr io.Writer) (verifier, error) {
 		fmt.Fprintf(stderr, "rcptgate: warning: nothing is probed: %s\n", why)
 	}
 	return coreVerifier{core}, nil
+}
+
+// becomeOwner lets root work as the owner of the store, so that the daemon,
+// which has no privileges, can open afterwards what was made here.
+func becomeOwner(dir string) error {
+	if dir == "" || os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return hintError{
+			fmt.Errorf("open the store: %w", err),
+			"start the daemon once, or work without the store with --direct",
+		}
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 {
+		return nil
+	}
+	err = errors.Join(syscall.Setgroups([]int{int(st.Gid)}), syscall.Setresgid(int(st.Gid), int(st.Gid), int(st.Gid)),
+		syscall.Setresuid(int(st.Uid), int(st.Uid), int(st.Uid)))
+	if err != nil {
+		return fmt.Errorf("become the owner of %s: %w", dir, err)
+	}
+	return nil
 }
 
 type daemonVerifier struct{ c *client.Client }
