@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -172,6 +174,9 @@ type event struct {
 func (d *daemon) events(t testing.TB) []event {
 	t.Helper()
 	data, err := os.ReadFile(d.path("audit.jsonl"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	must(t, err)
 	var all []event
 	sc := bufio.NewScanner(bytes.NewReader(data))
@@ -186,13 +191,17 @@ func (d *daemon) events(t testing.TB) []event {
 	return all
 }
 
-// decided returns the decisions about a recipient, once there is one.
-func (d *daemon) decided(t testing.TB, rcpt string) []event {
+// lines counts the audit lines written so far.
+func (d *daemon) lines(t testing.TB) int { return len(d.events(t)) }
+
+// decided returns the decisions about a recipient after the first n audit
+// lines, once there is one.
+func (d *daemon) decided(t testing.TB, n int, rcpt string) []event {
 	t.Helper()
 	var found []event
 	waitFor(t, "an audit line about "+rcpt, func() bool {
 		found = nil
-		for _, e := range d.events(t) {
+		for _, e := range d.events(t)[n:] {
 			if e.Event == "decision" && strings.EqualFold(e.Recipient, rcpt) {
 				found = append(found, e)
 			}
@@ -202,12 +211,15 @@ func (d *daemon) decided(t testing.TB, rcpt string) []event {
 	return found
 }
 
-// reason is the reason of the last decision about a recipient.
-func (d *daemon) reason(t testing.TB, rcpt string) string {
+// reasonAfter is the reason of the last decision about a recipient after the
+// first n audit lines; reason that of all.
+func (d *daemon) reasonAfter(t testing.TB, n int, rcpt string) string {
 	t.Helper()
-	e := d.decided(t, rcpt)
+	e := d.decided(t, n, rcpt)
 	return e[len(e)-1].Reason
 }
+
+func (d *daemon) reason(t testing.TB, rcpt string) string { return d.reasonAfter(t, 0, rcpt) }
 
 // waitFor polls real processes, which send no event that could be waited for.
 func waitFor(t testing.TB, what string, ok func() bool) {

@@ -222,6 +222,7 @@ begin transports
 out:
   driver = smtp
   port = %[3]d
+  interface = %[2]s
   hosts_try_fastopen =
 sink:
   driver = appendfile

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -147,4 +148,33 @@ func (p *postfix) queued(t *testing.T) int {
 		}))
 	}
 	return n
+}
+
+// recipients lists the recipients of all queued messages.
+func (p *postfix) recipients(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	waitFor(t, "a settled queue of "+p.dir, func() bool {
+		all = nil
+		out, err := exec.Command("postqueue", "-c", p.path("etc"), "-j").Output()
+		must(t, err)
+		for _, line := range lines(string(out)) {
+			var m struct {
+				Queue      string `json:"queue_name"`
+				Recipients []struct{ Address string }
+			}
+			if line == "" {
+				continue
+			}
+			must(t, json.Unmarshal([]byte(line), &m))
+			if m.Queue != "deferred" {
+				return false
+			}
+			for _, r := range m.Recipients {
+				all = append(all, r.Address)
+			}
+		}
+		return true
+	})
+	return all
 }

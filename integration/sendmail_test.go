@@ -75,3 +75,63 @@ func (s *sendmail) queued(t *testing.T) int {
 	must(t, err)
 	return len(names)
 }
+
+// writeMSP writes the configuration of the mail submission program, which is
+// what sendmail(1) is under Sendmail, and returns its path.
+func writeMSP(t *testing.T, s *sendmail) string {
+	t.Helper()
+	must(t, os.MkdirAll(s.path("client"), 0o770))
+	must(t, os.Chown(s.path("client"), uid("smmsp"), uid("smmsp")))
+	must(t, os.Chmod(s.path("client"), 0o770))
+	_, port, _ := strings.Cut(s.addr, ":")
+	mc := fmt.Sprintf(`divert(-1)
+include(`+"`/usr/share/sendmail/cf/m4/cf.m4'"+`)
+OSTYPE(`+"`linux'"+`)
+define(`+"`MSP_QUEUE_DIR', `%[1]s/client'"+`)
+define(`+"`STATUS_FILE', `%[1]s/client/statistics'"+`)
+define(`+"`confDOMAIN_NAME', `%[2]s'"+`)
+define(`+"`RELAY_MAILER_ARGS', `TCP $h %[3]s'"+`)
+FEATURE(`+"`nocanonify'"+`)
+FEATURE(`+"`msp', `[127.0.0.1]'"+`)
+`, s.dir, hostname, port)
+	must(t, os.WriteFile(s.path("submit.mc"), []byte(mc), 0o644))
+	cf, err := exec.Command("m4", "-D_CF_DIR_=/usr/share/sendmail/cf/", s.path("submit.mc")).Output()
+	must(t, err)
+	must(t, os.WriteFile(s.path("submit.cf"), cf, 0o644))
+	return s.path("submit.cf")
+}
+
+// grep counts the queued messages in whose body a text stands.
+func (s *sendmail) grep(t *testing.T, text string) int {
+	t.Helper()
+	names, err := filepath.Glob(s.path("mqueue/df*"))
+	must(t, err)
+	n := 0
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		must(t, err)
+		if strings.Contains(string(data), text) {
+			n++
+		}
+	}
+	return n
+}
+
+// recipients lists the recipients of all queued messages.
+func (s *sendmail) recipients(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob(s.path("mqueue/qf*"))
+	must(t, err)
+	var all []string
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		must(t, err)
+		for _, line := range lines(string(data)) {
+			// R, flags, a colon, the recipient in brackets.
+			if flags, rcpt, ok := strings.Cut(line, ":"); ok && strings.HasPrefix(flags, "R") {
+				all = append(all, strings.Trim(rcpt, "<>"))
+			}
+		}
+	}
+	return all
+}
