@@ -140,5 +140,13 @@ func begin(t *testing.T) *world {
 		}
 		t.Skipf("NOT RUN: %s", notRun)
 	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		for _, log := range []string{"/srv/gate/journal", "/srv/near/log/mail.log", syslogFile} {
+			t.Logf("%s:\n%s", log, tail(log, 15))
+		}
+	})
 	return theWorld(t)
 }

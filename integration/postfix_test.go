@@ -127,14 +127,6 @@ func startPostfix(t *testing.T, name string, o postfixOptions) *postfix {
 func (p *postfix) path(name string) string { return filepath.Join(p.dir, name) }
 func (p *postfix) log() string             { return p.path("log/mail.log") }
 
-// postconf reads one effective value.
-func (p *postfix) postconf(t *testing.T, key string) string {
-	t.Helper()
-	out, err := exec.Command("postconf", "-c", p.path("etc"), "-h", key).Output()
-	must(t, err)
-	return strings.TrimSpace(string(out))
-}
-
 // queued counts the messages in all queues.
 func (p *postfix) queued(t *testing.T) int {
 	t.Helper()

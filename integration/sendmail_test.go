@@ -15,7 +15,6 @@ import (
 type sendmail struct {
 	dir  string
 	addr string
-	pid  int
 }
 
 const sendmailBinary = "/usr/libexec/sendmail/sendmail"
