@@ -107,7 +107,7 @@ func judgePositive(a pace.Answer, known bool) finding {
 	switch {
 	case !a.Asked || a.Step.Failure != probe.NoFailure:
 		return foundNothing
-	case code/100 == 5 && a.Class.AboutUs():
+	case a.Step.Stage != verdict.Rcpt && code/100 == 5 && a.Class.AboutUs():
 		return foundAboutUs
 	case a.Step.Stage != verdict.Rcpt:
 		return foundNothing

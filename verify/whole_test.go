@@ -148,10 +148,9 @@ func TestWhole(t *testing.T) {
 		{"postmaster refused by policy", site(lab.Host{Postmaster: "550 5.7.1 message rejected by local policy"}), "nobody@example.test", verdict.BlanketRefusal, 2},
 		{"refusal that names us", site(lab.Host{Unknown: "550 5.7.1 Service unavailable; client host [198.51.100.7] blocked using zen.spamhaus.org"}), "nobody@example.test", verdict.ProbeBlocked, 1},
 		{"4xx to the control, then 250", site(lab.Host{Rcpt: second("451 4.3.0 try again later")}), "nobody@example.test", verdict.MailboxNotFound, 3},
-		// The pacer keeps away from a host that hangs up or speaks of our rate,
-		// so that the control cannot be asked once more.
-		{"drops at the control", site(lab.Host{Rcpt: second("drop")}), "nobody@example.test", verdict.TemporaryFailure, 2},
-		{"one recipient a session", site(lab.Host{MaxRcpts: 1}), "nobody@example.test", verdict.TemporaryFailure, 2},
+		{"drops at the control", site(lab.Host{Rcpt: second("drop")}), "nobody@example.test", verdict.MailboxNotFound, 3},
+		{"one recipient a session", site(lab.Host{MaxRcpts: 1}), "nobody@example.test", verdict.MailboxNotFound, 3},
+		{"control refused about us", site(lab.Host{Postmaster: "550 5.7.1 client host [198.51.100.7] blocked using zen.spamhaus.org"}), "nobody@example.test", verdict.BlanketRefusal, 2},
 		{"one recipient a session, 250", site(lab.Host{Exists: exists("user"), MaxRcpts: 1}), "user@example.test", verdict.AcceptUnproven, 2},
 		{"4xx to the random control", site(lab.Host{Exists: exists("user"), Unknown: "450 4.1.1 try later"}), "user@example.test", verdict.AcceptUnproven, 2},
 		{"4xx unknown user", site(lab.Host{Unknown: "450 4.1.1 <ADDR>: User unknown"}), "nobody@example.test", verdict.TemporaryFailure, 1},

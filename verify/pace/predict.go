@@ -114,8 +114,10 @@ func (p *Pacer) predictFor(l *lane, e *entry, r mx.Route) time.Duration {
 	}
 	for _, lim := range lims {
 		wait = max(wait, lim.acc[probes].wait(p.now, limits.ProbesPerMinute, ahead+k.needs(kind, probes)))
-		if ok, at := lim.acc[invalids].room(p.now, limits.InvalidPerHour, k.needs(kind, invalids)); !ok && at != never {
-			wait = max(wait, at-p.now)
+		for _, r := range [...]resource{invalids, randoms} {
+			if ok, at := lim.acc[r].room(p.now, limitOf(limits, r), k.needs(kind, r)); !ok && at != never {
+				wait = max(wait, at-p.now)
+			}
 		}
 		if newConn {
 			wait = max(wait, lim.acc[connects].wait(p.now, limits.ConnectionsPerMinute, ahead/perSession+k.needs(kind, connects)))

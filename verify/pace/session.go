@@ -60,8 +60,28 @@ func (s *Session) Ask(ctx context.Context, rcpt address.Address, k Kind) Answer 
 	defer s.p.unlock()
 	harmless := s.c.answered > 0 && s.c.invalid == 0
 	s.p.count(s, rcpt, k, step, class)
-	s.p.react(s, step, class, ev, harmless)
+	if s.unsettled(k, step) {
+		s.c.rcpts = s.c.lane.key.limits.RcptsPerSession // serves no other
+	} else {
+		s.p.react(s, step, class, ev, harmless)
+	}
 	return Answer{Asked: true, Step: step, Class: class, Evidence: ev}
+}
+
+// unsettled reports an answer that says no more than that this session is
+// over for us, so that nobody is kept away from: a limit of recipients a
+// session (452 4.5.3 after the first one, RFC 3463 section 3.6), and a drop or
+// a 421 at a positive control, which is asked once more on a connection of its
+// own (docs/design.md, rule 4b).
+func (s *Session) unsettled(k Kind, step probe.Step) bool {
+	if s.c.rcpts < 2 {
+		return false
+	}
+	if step.Failure != probe.NoFailure {
+		return k == KindPositive && (step.Failure == probe.Lost || step.Failure == probe.TimedOut)
+	}
+	full := step.Reply.Code == 452 && step.Reply.Enhanced == (reply.Enhanced{Class: 4, Subject: 5, Detail: 3})
+	return full || k == KindPositive && step.Reply.Code == 421
 }
 
 // pause waits until min_interval is over.
