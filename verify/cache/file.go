@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,9 @@ import (
 
 // limits are for tests; zero fields mean the defaults.
 type limits struct {
-	queue   int // puts that wait for the disk
-	maxSize int // of the file, octets
+	queue   int           // puts that wait for the disk
+	maxSize int           // of the file, octets
+	retry   time.Duration // pause after a write that failed
 }
 
 // file is a store on the disk: a queue of puts in front of one bbolt file, and
@@ -61,12 +63,9 @@ func openStore(o Options, l limits) (*file, error) {
 		done:    make(chan struct{}),
 		pending: map[string]*pendingPut{},
 	}
-	if f.queue == 0 {
-		f.queue = maxQueue
-	}
-	if f.maxSize == 0 {
-		f.maxSize = maxFile
-	}
+	f.queue = cmp.Or(f.queue, maxQueue)
+	f.maxSize = cmp.Or(f.maxSize, maxFile)
+	f.retry = cmp.Or(f.retry, retryDelay)
 	w := &fileWriter{file: f}
 	if err := w.open(time.Now()); err != nil && !diskTrouble(err) {
 		return nil, fmt.Errorf("store: %w", err)

@@ -83,7 +83,7 @@ func (w *fileWriter) run() {
 		if n, ok := w.waiting(); n > 0 && !armed {
 			delay := batchDelay
 			if !ok {
-				delay = retryDelay
+				delay = w.retry
 			}
 			due.Reset(delay)
 			armed = true
