@@ -2,6 +2,7 @@ package milter
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"rcptgate/policy"
@@ -37,6 +38,7 @@ func (m *message) pass() { m.passed++ }
 
 // ask begins to decide about a recipient.
 func (m *message) ask(to string, q policy.Query) {
+	q.AtEnd = true
 	a := &asked{to: to, query: q, decision: policy.Decision{Action: policy.Accept}}
 	m.asked = append(m.asked, a)
 	decide := func() {
@@ -52,6 +54,31 @@ func (m *message) ask(to string, q policy.Query) {
 		return
 	}
 	m.wg.Go(decide)
+}
+
+// conclude makes the answer of the message and tells each decision what became
+// of its recipient. The recipients that are returned are to be removed.
+func (m *message) conclude(canRemove bool) (d policy.Decision, remove []string) {
+	d, remove = m.outcome(canRemove)
+	for _, a := range m.asked {
+		switch {
+		case d.Action == policy.Reject || d.Action == policy.Defer:
+			a.decision.Told(d.Action, d.ReplyText())
+		case slices.Contains(remove, a.to):
+			a.decision.Told(policy.Delete, "")
+		}
+	}
+	return d, remove
+}
+
+// abandon drops the message: what has not been told by now passed, or never
+// came to its end.
+func (m *message) abandon() {
+	m.cancel()
+	m.wg.Wait()
+	for _, a := range m.asked {
+		a.decision.Told(policy.Accept, "")
+	}
 }
 
 // outcome waits for all decisions and makes one of them: refused when all

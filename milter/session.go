@@ -182,7 +182,7 @@ func (s *session) Body(m *gomilter.Modifier) (r gomilter.Response, err error) {
 	if !s.msg.settings.DecideEnd {
 		return proceed(), nil
 	}
-	d, remove := s.msg.outcome(s.guard.agreed.actions&gomilter.OptRemoveRcpt != 0)
+	d, remove := s.msg.conclude(s.guard.agreed.actions&gomilter.OptRemoveRcpt != 0)
 	for _, to := range remove {
 		if err := m.DeleteRecipient(to); err != nil {
 			return nil, err // the connection is dead
@@ -203,8 +203,7 @@ func (s *session) Abort(*gomilter.Modifier) error {
 func (s *session) end() {
 	if m := s.msg; m != nil {
 		s.msg = nil
-		m.cancel()
-		m.wg.Wait()
+		m.abandon()
 		s.server.o.Decider.EndMessage(m.query.Instance)
 	}
 }
