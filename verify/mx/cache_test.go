@@ -122,6 +122,28 @@ func TestRoutesAreCopies(t *testing.T) {
 	}
 }
 
+// TestNewOwnAddress: a cached route loses an address that became our own.
+func TestNewOwnAddress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var own []net.Addr
+		p := newPiped(good)
+		r := p.resolver(t, Options{Guard: NewGuard(nil, labNet, func() ([]net.Addr, error) { return own, nil })})
+		if got := r.Lookup(t.Context(), domain(t, "d.test")); got.Outcome != Found {
+			t.Errorf("%s %s", got.Outcome, got.Detail)
+		}
+		own = []net.Addr{&net.IPAddr{IP: net.IPv4(127, 64, 0, 1)}}
+		time.Sleep(ownPeriod)
+		if got := r.Lookup(t.Context(), domain(t, "d.test")); got.Outcome != Reserved || got.Targets != nil {
+			t.Errorf("%s %s", got.Outcome, got.Detail)
+		}
+		if n := p.servers[0].count("d.test. MX"); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		p.end(r)
+	})
+}
+
 // TestClose ends what is under way, twice without harm, and leaves a resolver
 // that says no.
 func TestClose(t *testing.T) {

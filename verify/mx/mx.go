@@ -210,7 +210,7 @@ func (r *Resolver) Lookup(ctx context.Context, d address.Domain) Route {
 	if err != nil {
 		return failedRoute(d, "no answer yet: "+err.Error())
 	}
-	return p.draw()
+	return p.draw(r.guard)
 }
 
 // Blind reports that no query of any name got an answer (any rcode is one) for

@@ -1,6 +1,7 @@
 package mx
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/netip"
@@ -27,6 +28,7 @@ type planned struct {
 // there is.
 type hostAddrs struct {
 	addrs   []netip.Addr
+	name    string // whose they are: the host, or what its CNAMEs lead to
 	v4, v6  answer // v6 only where there is no IPv4
 	failed  bool   // no address, and it is not sure that there is none
 	detail  string
@@ -153,7 +155,7 @@ func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
 		p.route.Expires = earlier(p.route.Expires, h.expires)
 		var dialable []netip.Addr
 		for _, ip := range h.addrs {
-			if err := r.guard.Addr(ip); err == nil {
+			if err := cmp.Or(r.guard.Host(h.name), r.guard.Addr(ip)); err == nil {
 				dialable = append(dialable, ip)
 			} else if o != Failed {
 				o, detail = Reserved, hosts[i].Name+": "+err.Error()
@@ -215,14 +217,14 @@ func (r *Resolver) hostAddrs(ctx context.Context, host string) hostAddrs {
 	r.prefetch(ctx, host)
 	v4, err := r.addrs.get(ctx, question{host + ".", dns.TypeA})
 	if err != nil {
-		v4 = brokenAnswer("no answer in time")
+		v4 = brokenAnswer("no answer in time").dated()
 	}
 	if len(v4.addrs) > 0 {
 		return joinAddrs(v4, answer{})
 	}
 	v6, err := r.addrs.get(ctx, question{host + ".", dns.TypeAAAA})
 	if err != nil {
-		v6 = brokenAnswer("no answer in time")
+		v6 = brokenAnswer("no answer in time").dated()
 	}
 	return joinAddrs(v4, v6)
 }
@@ -235,13 +237,13 @@ func (r *Resolver) askAddrs(ctx context.Context, q question) answer {
 func joinAddrs(v4, v6 answer) hostAddrs {
 	h := hostAddrs{v4: v4, v6: v6, expires: v4.expires}
 	if len(v4.addrs) > 0 {
-		h.addrs = v4.addrs
+		h.name, h.addrs = v4.name, v4.addrs
 		return h
 	}
 	h.expires = earlier(v4.expires, v6.expires)
 	switch {
 	case len(v6.addrs) > 0:
-		h.addrs = v6.addrs
+		h.name, h.addrs = v6.name, v6.addrs
 	case v4.negative() && v6.negative():
 		h.detail = v4.detail
 	default:
@@ -253,8 +255,9 @@ func joinAddrs(v4, v6 answer) hostAddrs {
 	return h
 }
 
-// draw returns the route with a walk of its own.
-func (p *plan) draw() Route {
+// draw returns the route with a walk of its own. The guard is asked once more,
+// because this host may have got an address since the plan was made.
+func (p *plan) draw(g *Guard) Route {
 	r := p.route
 	r.Hosts = slices.Clone(r.Hosts)
 	if r.Outcome != Found {
@@ -263,7 +266,12 @@ func (p *plan) draw() Route {
 	hosts := slices.Clone(p.hosts)
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
 	slices.SortStableFunc(hosts, func(a, b planned) int { return int(a.Preference) - int(b.Preference) })
-	r.Targets = walk(hosts, r.Hosts[0].Preference)
+	r.Targets = slices.DeleteFunc(walk(hosts, r.Hosts[0].Preference), func(t Target) bool {
+		return g.Addr(t.Addr) != nil
+	})
+	if len(r.Targets) == 0 {
+		r.Outcome, r.Targets, r.Detail = Reserved, nil, "the MX has the address of this host"
+	}
 	return r
 }
 
