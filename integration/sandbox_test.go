@@ -137,7 +137,11 @@ func mountRoot(base string) (string, error) {
 	if err := os.WriteFile(filepath.Join(root, "usr/local/bin/rcptgate"), binary, 0o755); err != nil {
 		return "", err
 	}
+	// The daemon writes there as its own user.
 	if d := os.Getenv("GOCOVERDIR"); d != "" {
+		if err := os.Chmod(d, 0o777); err != nil {
+			return "", err
+		}
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			return "", err
 		}
