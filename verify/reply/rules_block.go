@@ -33,7 +33,7 @@ var greylistRules = []Rule{
 		},
 		Not: []string{
 			"$toomany .. $things", "$things .. $toomany", "$us .. $refused", "rate", "$dnsbl", "$box .. full", "rate limit*",
-			"spam*", "limit", "limits", "overload*", "internal error", "system error", "lookup failure",
+			"spam*", "limit", "limits", "overload*", "internal error", "system error", "lookup failure", "throttl*",
 		},
 	},
 }
@@ -41,6 +41,48 @@ var greylistRules = []Rule{
 // blockRules: our address, our name, our authentication, our content. None of
 // it says anything about the recipient.
 var blockRules = []Rule{
+	{
+		ID: "command-fault", Means: "a command that is unknown, or comes at the wrong time: a fault in the dialogue",
+		From:   "RFC 5321 section 4.2.2: 500, 502, 503",
+		Reason: verdict.Unclassified, Codes: []int{500, 502, 503},
+		Any: []string{
+			"command*", "first", "already", "sequence", "not yet given", "not advertised", "unimplemented", "not implemented",
+			"unrecognized", "unrecognised", "nested", "out of order", "must precede", "helo or ehlo required",
+			"ehlo or helo required", "need mail", "need rcpt", "need helo", "no sender", "not supported",
+		},
+		Not: []string{
+			"authenticat*", "auth .. first", "log in", "login", "tls", "starttls", "ssl", "secure", "encrypt*", "blocked",
+			"banned", "too many", "spam*", "$dnsbl", "relay*", "$mbox $missing",
+		},
+	},
+	{
+		ID: "command-syntax", Means: "how a command is to be written: a fault in the dialogue",
+		From:   "RFC 5321 section 4.2.2: 501, 555; Postfix, Haraka, James",
+		Reason: verdict.Unclassified, Codes: []int{500, 501, 555},
+		Any: []string{
+			"syntax mail", "syntax rcpt", "syntax data", "mail from must have", "rcpt to must have", "mail requires",
+			"rcpt requires", "unexpected argument*", "no parameters", "unrecognized parameter*", "syntax error in command",
+		},
+	},
+	{
+		ID: "no-route-for-now", Means: "a connection behind the server failed for now",
+		From:   "RFC 3463: x.4.1 to x.4.5; Exchange Online NDR list: 4.4.3xx",
+		Reason: verdict.TemporaryFailure, At: AtRcpt, Digit: 4,
+		Enhanced: []string{"4.1-4", "4.300-330"},
+		Any: []string{
+			"connection refused", "connection timed out", "connection dropped", "connection reset", "connection closed",
+			"connection lost", "connection failed", "could not connect", "cannot connect", "unable to connect", "no answer",
+			"not responding", "could not complete",
+		},
+		Not: []string{"$dnsbl", "reputation", "your ip", wordIP},
+	},
+	{
+		ID: "hello-domain", Means: "a 501 names a domain as invalid: it is the argument of EHLO, not the recipient's domain",
+		From:   "RFC 5321 section 4.2.2: 501; Exchange: 501 5.5.4 at EHLO",
+		Reason: verdict.ProbeBlocked, Codes: []int{501, 504},
+		Any: []string{"invalid domain*", "domain .. invalid", "invalid host*", "bad domain*", "domain name invalid"},
+		Not: []string{"$sender", "recipient*", "rcpt", "@", "malformed", "missing"},
+	},
 	{
 		ID: "check-failed-for-now", Means: "a check of ours could not be made: nothing was found against us",
 		From:   "RFC 7372: x.7.24; Postfix and Exim: lookups that fail for now",
@@ -152,7 +194,7 @@ var blockRules = []Rule{
 			"suspicious activity", "abuse", "abusive", "unwanted mail", "unwanted messages", "junk mail", "ube", "uce",
 			"bulk mail", "bulk email", "much spam", "many spam*", "spamtrap*", "spam trap*", "harvest*", "dictionary attack*",
 			"directory harvest*", "namespace mining", "list bombing", "botnet", "infected", "virus", "malware", "compromised",
-			"trojan", "hijacked", "unexpected volume", "open relay", "open proxy", "openrelay",
+			"trojan", "hijacked", "unexpected volume", "open relay", "open prox*", "openrelay", "directly to our", "ip youre using",
 		},
 		Not: []string{
 			"rate of unsolicited", "unusual rate", "excessive unknown", "user account .. compromised", "too many recipients",
@@ -201,7 +243,7 @@ var blockRules = []Rule{
 			"before mail", "need helo", "expected helo", "wheres your", "issue helo", "issue ehlo",
 			"server configuration error", "temporary", "duplicate helo", "helo required", "hello first", "missing helo",
 			"no helo", "helo ehlo first", "ehlo helo first", "lookup failure", "must say", "without helo", "needs helo",
-			"requires helo", "please say",
+			"requires helo", "please say", "helo or ehlo required", "ehlo required", "ehlo or helo required",
 		},
 	},
 	{
@@ -223,8 +265,7 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*",
-			"mail store", "relaying",
-			"relay",
+			"mail store", "relaying", "relay", "could not complete", "server at other end",
 		},
 	},
 	{

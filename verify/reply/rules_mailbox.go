@@ -6,7 +6,7 @@ import "rcptgate/verify/verdict"
 var syntaxWords = []string{
 	"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient",
 	"malformed address", "malformed", "malformed recipient*", "invalid address format", "invalid address syntax",
-	"invalid syntax", "address format", "syntactically invalid", "recipient address syntax", "mailbox syntax",
+	"invalid syntax", "address format", "syntactically invalid address", "syntactically invalid recipient", "recipient address syntax", "mailbox syntax",
 	"must contain a domain", "invalid characters", "illegal character*", "invalid character*", "bad character*",
 	"special characters", "address .. syntax", "empty address", "unqualified address", "local part too long",
 	"domain missing", "need fully qualified address", "need fully qualified recipient", "fully qualified address",
@@ -26,7 +26,7 @@ var mailboxRules = []Rule{
 			"$box $gone", "$box .. $gone", "$gone $box", "$who $gone", "$who is $gone", "$who has been $gone", "$gone $who",
 			"$box $shut", "$box @ $shut", "$shut $box", "not accepting mail", "not accepting messages",
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
-			"disabled or discontinued", "dormant", "due to inactivity",
+			"disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
 		},
 		Not: []string{
 			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
@@ -77,7 +77,7 @@ var mailboxRules = []Rule{
 		From:   "RFC 5321 section 4.1.2; RFC 3463: x.1.3",
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Any: syntaxWords,
 		Not: []string{
-			"user unknown", "no such user", "does not exist", "not found", "sender .. syntax", "header*", "command",
+			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command",
 			"message is", "not rfc .. message", "unknown user",
 		},
 	},

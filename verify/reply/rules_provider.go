@@ -22,6 +22,7 @@ var providerRules = []Rule{
 			"block list", "banned sending ip", "banned sender", "s775", "s843", "s3113", "s3114", "weren t sent",
 			"werent sent",
 		},
+		Not: []string{"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit"},
 	},
 	{
 		ID: "ms-rate", Means: "we ask too often",

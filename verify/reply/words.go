@@ -49,7 +49,7 @@ var wordClasses = map[string][]string{
 		"not present", "not defined", "undefined", "unallocated", "not allocated", "not assigned", "not created",
 		"not configured", "is not one of our", "is not our", "isnt our", "not our",
 		"isnt here", "not here", "has left", "left the company", "not on this server", "not on this system",
-		"not on this host", "not at this", "not hosted here", "not locally", "not a local", "non local", "nonlocal",
+		"not on this host", "not at this", "not hosted here", "isnt hosted here", "not locally", "not a local", "non local", "nonlocal",
 		"not ok", "not existing here", "not available here", "not served here", "has no mailbox", "has no account",
 		"has no such", "has no email", "doesnt have a mailbox", "does not have a mailbox", "doesnt have an account",
 		"does not have an account", "doesnt have a", "no mailbox", "no such",
