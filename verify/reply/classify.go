@@ -95,6 +95,8 @@ func (c *compiled) meets(q question, s *scan) bool {
 		return false
 	case len(c.Hosts) > 0 && !hostIn(q.host, c.Hosts):
 		return false
+	case c.Words != 0 && s.words > c.Words:
+		return false
 	case len(c.and) > 0 && !slices.ContainsFunc(c.and, s.found):
 		return false
 	}

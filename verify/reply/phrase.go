@@ -179,6 +179,7 @@ type scan struct {
 	text    []byte
 	end     []uint16 // step → 1 + the word after its latest match, 0 for none
 	touched []uint16
+	words   int // in text
 }
 
 func (s *scan) reset(steps int) {
@@ -203,6 +204,7 @@ func (p *phrases) run(s *scan) {
 		}
 		i++
 	}
+	s.words = word
 }
 
 // walk finds the literals that begin at the start of text.

@@ -5,15 +5,24 @@ import "rcptgate/verify/verdict"
 // syntaxWords say that an address cannot be.
 var syntaxWords = []string{
 	"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient",
-	"malformed address", "malformed", "malformed recipient*", "invalid address format", "invalid address syntax",
-	"invalid syntax", "address format", "syntactically invalid address", "syntactically invalid recipient", "recipient address syntax", "mailbox syntax",
-	"must contain a domain", "invalid characters", "illegal character*", "invalid character*", "bad character*",
-	"special characters", "address .. syntax", "empty address", "unqualified address", "local part too long",
+	"malformed address", "malformed recipient*", "malformed mailbox", "malformed local part", "malformed domain",
+	"$who .. malformed", "invalid address format", "invalid address syntax", "invalid syntax .. $who",
+	"$who .. invalid syntax", "address format", "syntactically invalid address", "syntactically invalid recipient", "recipient address syntax", "mailbox syntax",
+	"must contain a domain", "$who .. illegal character*", "$who .. invalid character*", "$who .. bad character*",
+	"illegal character* .. $who", "invalid character* .. $who", "bad character* .. $who", "$who .. special characters",
+	"special characters .. $who", "address .. syntax", "empty address", "unqualified address", "local part too long",
 	"domain missing", "need fully qualified address", "need fully qualified recipient", "fully qualified address",
 	"not fully qualified", "syntax error in parameters malformed", "missing domain", "missing or malformed",
-	"domain literal*", "address literal*", "recipient .. syntax", "unbalanced", "no domain in", "unparseable",
-	"unparsable", "cannot parse", "parse error", "double dot", "consecutive dots", "expected after",
+	"domain literal*", "address literal*", "recipient .. syntax", "unbalanced", "no domain in", "unparseable address",
+	"unparsable address", "cannot parse .. $who", "parse error .. $who", "double dot", "consecutive dots",
+	"or expected after",
 	"missing at end of address", "missing or malformed local part", "local part is", "unqualified recipient",
+}
+
+// noMX say that a domain has no mail host.
+var noMX = []string{
+	"no mx", "no mx record*", "no mail exchanger*", "no valid mx", "mx record not", "dns a mx record", "no a or mx",
+	"no mx or a",
 }
 
 // mailboxRules: the words that name the user or mailbox as shut or absent.
@@ -51,13 +60,12 @@ var mailboxRules = []Rule{
 			"$domain .. isnt known", "$domain does not exist", "$domain doesnt exist", "$domain .. not exist",
 			"$domain .. does not exist", "$domain .. doesnt exist", "$domain .. not found", "$domain .. unknown",
 			"unknown domain", "unknown host", "no such domain", "no such host", "invalid domain", "invalid host*",
-			"nonexistent domain", "non existent domain", "nonexistentdomain", "$domain .. disabled", "$domain .. suspended",
-			"$domain .. expired", "$domain .. inactive", "$domain .. not active", "$domain .. not hosted",
+			"nonexistent domain", "non existent domain", "nonexistentdomain", "domain .. disabled", "domain .. suspended",
+			"domain .. expired", "domain .. inactive", "domain .. not active", "$domain .. not hosted",
 			"$domain .. not configured", "$domain isnt", "$domain is invalid", "$domain invalid", "null mx", "nullmx",
-			"does not accept mail", "doesnt accept mail", "accepts no mail", "unrouteable mail domain", "unrouteable domain",
-			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host", "no mx record*",
-			"no mail exchanger", "no valid mx", "mx record not", "no mx", "dns a mx record", "all relevant mx records",
-			"lowest numbered mx", "host unknown", "hostname unknown", "domain lookup failed", "$domain .. does not receive",
+			"domain .. does not accept mail", "domain .. doesnt accept mail", "domain .. accepts no mail", "unrouteable mail domain", "unrouteable domain",
+			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host",
+			"all relevant mx records", "lowest numbered mx", "host unknown", "domain lookup failed", "$domain .. does not receive",
 			"domain .. deleted", "no mail hosts", "unable to route", "domaine inconnu", "domaine .. existe",
 			"domain nicht gefunden", "domain .. existiert nicht", "dominio .. no existe", "dominio desconocido",
 			"dominio .. non", "dominio inexistente", "dominio .. nao existe", "dominio sconosciuto", "unbekannte domain",
@@ -73,12 +81,26 @@ var mailboxRules = []Rule{
 		},
 	},
 	{
+		ID: "domain-without-mx", Means: "the domain has no mail host",
+		From:   "RFC 3463: x.1.2, x.4.4; RFC 7505",
+		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
+		Enhanced: []string{"1.2", "1.10", "4.1-4"},
+		Any:      noMX,
+	},
+	{
+		ID: "no-mx-of-ours", Means: "a domain has no mail host: the sender's, for we are talking to a mail host of the recipient's",
+		From:   "Haraka, Courier: checks of the sender domain",
+		Reason: verdict.SenderRefused, At: AtRcpt, Digit: 5, Any: noMX,
+		Not: []string{"recipient*", "rcpt"},
+	},
+	{
 		ID: "syntax", Means: "the address is one that nobody can have",
 		From:   "RFC 5321 section 4.1.2; RFC 3463: x.1.3",
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Any: syntaxWords,
 		Not: []string{
 			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command",
-			"message is", "not rfc .. message", "unknown user",
+			"message is", "not rfc .. message", "unknown user", "message id", "option", "parameter", "reply", "response", wordIP, "ip address",
+			"dns",
 		},
 	},
 	{
@@ -121,7 +143,7 @@ var mailboxRules = []Rule{
 			"not known here", "user not local", "not local address", "callout verification failed",
 			"recipient verification failed", "recipient verify failed",
 		},
-		Not: []string{"$sender .. $refusedsender", "unknown command", "not relay*"},
+		Not: []string{"$sender .. $refusedsender", "unknown command", "not relay*", "password", "credentials", "login", "user command"},
 	},
 	{
 		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
@@ -130,7 +152,7 @@ var mailboxRules = []Rule{
 		Any: []string{
 			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent", "$who .. $absent",
 			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
-			"$unknownadj .. recipient", "verification failed", "not exist", "does not exist", "doesnt exist", "unknown to us",
+			"$unknownadj .. recipient", "unknown to us",
 			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
 			"is not here", "left the company",
 		},
@@ -139,7 +161,21 @@ var mailboxRules = []Rule{
 			"unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
 			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
 			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
-			"your account", "your mailbox", "your address", "access denied .. your",
+			"your account", "your mailbox", "your address", "access denied .. your", "address family",
+		},
+	},
+}
+
+// shortRules: words that leave no other subject where nothing else is said.
+var shortRules = []Rule{
+	{
+		ID: "unknown-short", Means: "a name alone, and that it does not exist",
+		From:   "field practice: local parts without their domain",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 4, Vague: true,
+		Any: []string{"not exist", "does not exist", "doesnt exist"},
+		Not: []string{
+			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
+			"directory", "it",
 		},
 	},
 }

@@ -41,7 +41,7 @@ var senderRules = []Rule{
 			"blocked sender", "rejected sender", "sender rejected", "refuse* .. sender", "reject* .. sender",
 			"denied .. sender", "sender denied", "null sender", "<> .. not", "from <>", "empty sender",
 			"empty envelope sender", "null reverse path", "empty return path", "bounces are not accepted",
-			"bounce messages .. not", "no bounces", "sender callout", "sender callback", "verify the sender", "verify sender",
+			"bounce messages .. not", "no bounces", "sender callout", "sender callback", "verify the sender", "verify sender", "verification failed for",
 			"verify your sender", "verify your address", "validate sender", "sender validation", "senders domain",
 			"sender domain .. dns", "mail from domain", "domain of sender", "postmaster verification failed",
 			"envelope blocked", "envelope sender .. rejected", "sender blocked", "sender blacklisted", "forged sender",
@@ -63,7 +63,7 @@ var senderRules = []Rule{
 			"mail first", "need mail from", "nested mail", "sender recipient pair", "not relay", "relay*",
 			"not accept mail from authenticated", "does not accept mail from outside", "does not accept mail from external",
 			"user .. does not accept mail from", "recipient does not accept mail from", "multiple mail", "has mail",
-			"mail from issued", "sender specified", "you cannot send", "duplicate", "nested", "two mail",
+			"mail from issued", "sender specified", "you cannot send", "recipient verification failed", "duplicate", "nested", "two mail",
 		},
 	},
 	{

@@ -30,6 +30,7 @@ type Rule struct {
 	Any      []string // phrases, one of which must be there (grammar: phrase.go)
 	And      []string // a second set, one of which must be there too
 	Not      []string // none of these may be there
+	Words    int      // at most so many words in all, where not 0
 	// Vague: the words fit a blanket refusal as well as an unknown user.
 	Vague bool
 }
@@ -62,7 +63,7 @@ func Rules() []Rule {
 func ruleTable() []Rule {
 	return slices.Concat(
 		providerRules, greylistRules, blockRules, rateRules, quotaRules, senderRules,
-		trafficRules, policyRules, mailboxRules, worldRules, domainRules, codeRules,
+		trafficRules, policyRules, mailboxRules, worldRules, shortRules, domainRules, codeRules,
 	)
 }
 

@@ -219,7 +219,7 @@ var wordClasses = map[string][]string{
 		"must be used", "obligatory", "please", "enforced", "needs", "only",
 	},
 	"domain": {
-		"domain", "domains", "host", "hostname", "host name", "recipient domain", "recipients domain",
+		"domain", "domains", "host", "recipient domain", "recipients domain",
 		"destination domain", "mail domain", "domain name", "destination host", "email domain", "destination system",
 	},
 }
