@@ -131,7 +131,7 @@ func (c *Core) open(o CoreOptions) error {
 	if err := c.pacer.Start(); err != nil {
 		return fmt.Errorf("start the pacer: %w", err)
 	}
-	c.onStop("pacer", c.pacer.Stop)
+	c.onStop("pacer", c.graceful("pacer", c.pacer.Stop))
 
 	c.engine, err = verify.New(verify.Options{
 		Settings: func() *verify.Settings { return c.current.Load().verify },
@@ -143,7 +143,7 @@ func (c *Core) open(o CoreOptions) error {
 	if err := c.engine.Start(); err != nil {
 		return fmt.Errorf("start the verdict engine: %w", err)
 	}
-	c.onStop("verdict engine", c.engine.Stop)
+	c.onStop("verdict engine", c.graceful("verdict engine", c.engine.Stop))
 
 	c.policy, err = policy.New(policy.Options{
 		Settings: func() *policy.Settings { return c.current.Load().policy },
@@ -154,6 +154,21 @@ func (c *Core) open(o CoreOptions) error {
 	}
 	c.onStop("policy engine", c.policy.Stop)
 	return nil
+}
+
+// graceful gives the dialogues under way a moment to end. Those that take
+// longer, at a tarpit say, are cut: by now nobody waits for them.
+func (c *Core) graceful(name string, stop func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		grace, cancel := context.WithTimeout(ctx, dialogueGrace)
+		defer cancel()
+		err := stop(grace)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			c.logger.Info("dialogues that nobody waits for were cut", "part", name)
+			return nil
+		}
+		return err
+	}
 }
 
 // VerifyNow returns the verdict of one address for the command line; see

@@ -8,9 +8,13 @@ import (
 	"time"
 )
 
-// stopTimeout bounds the whole shutdown: open dialogues get the time of one
-// RCPT reply to end, after which they are cut. systemd's own default is 90 s.
-const stopTimeout = 45 * time.Second
+const (
+	// stopTimeout bounds the whole shutdown: the doors drain for as long as an
+	// asker may wait. systemd's own default is 90 s.
+	stopTimeout = 45 * time.Second
+	// dialogueGrace is what a dialogue that nobody waits for gets to end.
+	dialogueGrace = 5 * time.Second
+)
 
 // lifecycle remembers how to release what has been acquired, last first, so
 // that a half-built daemon rolls back by the same path that stops a whole one.
