@@ -146,7 +146,7 @@ func BenchmarkPut(b *testing.B) {
 }
 
 // BenchmarkLarge: RCPTGATE_STORE_N verdicts (200,000 without it; 10 million need
-// some 7 GB in $TMPDIR), read at random while others are put, beside bare bbolt.
+// some 5 GB in $TMPDIR), read at random while others are put, beside bare bbolt.
 func BenchmarkLarge(b *testing.B) {
 	n := 200_000
 	if e := os.Getenv("RCPTGATE_STORE_N"); e != "" {
