@@ -11,7 +11,7 @@ var syntaxWords = []string{
 	"must contain a domain", "$who .. illegal character*", "$who .. invalid character*", "$who .. bad character*",
 	"illegal character* .. $who", "invalid character* .. $who", "bad character* .. $who", "$who .. special characters",
 	"special characters .. $who", "address .. syntax", "empty address", "unqualified address", "local part too long",
-	"domain missing", "need fully qualified address", "need fully qualified recipient", "fully qualified address",
+	"domain missing", "must have a local part", "need fully qualified address", "need fully qualified recipient", "fully qualified address",
 	"not fully qualified", "syntax error in parameters malformed", "missing domain", "missing or malformed",
 	"domain literal*", "address literal*", "recipient .. syntax", "unbalanced", "no domain in", "unparseable address",
 	"unparsable address", "cannot parse .. $who", "parse error .. $who", "double dot", "consecutive dots",
@@ -35,7 +35,7 @@ var mailboxRules = []Rule{
 			"$box $gone", "$box .. $gone", "$gone $box", "$who $gone", "$who is $gone", "$who has been $gone", "$gone $who",
 			"$box $shut", "$box @ $shut", "$shut $box", "not accepting mail", "not accepting messages",
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
-			"disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
+			"mailbox .. is closed", "account .. is closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
 		},
 		Not: []string{
 			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
@@ -66,7 +66,8 @@ var mailboxRules = []Rule{
 			"domain .. does not accept mail", "domain .. doesnt accept mail", "domain .. accepts no mail", "unrouteable mail domain", "unrouteable domain",
 			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host",
 			"all relevant mx records", "lowest numbered mx", "host unknown", "domain lookup failed", "$domain .. does not receive",
-			"domain .. deleted", "no mail hosts", "unable to route", "domaine inconnu", "domaine .. existe",
+			"domain .. deleted", "domain retired", "domain is retired", "domain .. no longer in use", "domain obsolete",
+			"domain is obsolete", "no mail hosts", "unable to route", "domaine inconnu", "domaine .. existe",
 			"domain nicht gefunden", "domain .. existiert nicht", "dominio .. no existe", "dominio desconocido",
 			"dominio .. non", "dominio inexistente", "dominio .. nao existe", "dominio sconosciuto", "unbekannte domain",
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
@@ -109,6 +110,7 @@ var mailboxRules = []Rule{
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.3"},
 		Not: []string{
+			"accepted", "allowed", "relay*", "policy", "denied", "blocked", "$sender", "temporar*",
 			"user unknown", "unknown user", "no such", "does not exist", "doesnt exist", "not found", "unknown recipient",
 		},
 	},
@@ -125,8 +127,8 @@ var mailboxRules = []Rule{
 			"not a local user", "not a valid mailbox", "not a valid recipient", "not our customer", "not our user",
 			"not one of our users", "no mailbox here", "no mailbox by that name", "no mailbox for",
 			"no mailbox with that name", "no mail box available", "no mailbox available", "no mailbox found",
-			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here",
-			"no user by that name", "no user here", "no user named", "nobody here", "nobody by that name", "nobody with that",
+			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here", "no user of", "no account of", "no mailbox of", "no user called", "no matches for",
+			"no match for", "user is not local", "no user by that name", "no user here", "no user named", "nobody here", "nobody by that name", "nobody with that",
 			"nobody at this", "no one here", "no one by that name", "no one with that", "no one at this", "by that name here",
 			"by this name here", "not deliverable .. unknown", "unknown or illegal alias", "unknown local part",
 			"unknown localpart", "user path no exist", "missing home directory", "mailing list not found",
@@ -161,7 +163,8 @@ var mailboxRules = []Rule{
 			"unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
 			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
 			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
-			"your account", "your mailbox", "your address", "access denied .. your", "address family",
+			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*", "mx record*",
+			"your domain", "envelope*", "return address", "from address", "password",
 		},
 	},
 }
@@ -171,11 +174,13 @@ var shortRules = []Rule{
 	{
 		ID: "unknown-short", Means: "a name alone, and that it does not exist",
 		From:   "field practice: local parts without their domain",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 4, Vague: true,
-		Any: []string{"not exist", "does not exist", "doesnt exist"},
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6, Vague: true,
+		Any: []string{
+			"not exist", "does not exist", "doesnt exist", "not on this system", "not on this server", "not on this host",
+		},
 		Not: []string{
 			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
-			"directory", "it",
+			"directory", "it", "message", "link", "url",
 		},
 	},
 }
@@ -187,11 +192,23 @@ var domainRules = []Rule{
 		From:   "RFC 3463: x.1.2; RFC 7505: x.1.10; RFC 7504: 556",
 		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.2", "1.10"},
+		Not: []string{
+			"user reject*", "denied", "policy", "blocked", "spam*", "$sender", "temporar*", "later", "not allowed",
+			"not authorized",
+		},
+	},
+	{
+		ID: "domain-route-code", Means: "there is no way to the domain",
+		From:   "RFC 3463: x.4.4; Exchange NDR list: 5.4.310",
+		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
+		Enhanced: []string{"4.4", "4.310"},
+		Any:      []string{"$domain", "route"},
+		Not:      []string{"temporar*", "later", "$sender", "loop"},
 	},
 	{
 		ID: "domain-code-556", Means: "the domain takes no mail",
-		From:   "RFC 7504 section 3: 556",
-		Reason: verdict.DomainRefused, At: AtRcpt, Codes: []int{556, 521},
+		From:   "RFC 7504 section 3: 556; 521 at RCPT is the word of blocks as well and says nothing",
+		Reason: verdict.DomainRefused, At: AtRcpt, Codes: []int{556},
 	},
 }
 
@@ -203,7 +220,7 @@ var codeRules = []Rule{
 		Enhanced: []string{"1.1", "1.6"},
 		Not: []string{
 			"temporar*", "try again", "later", "$sender", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server",
+			"connection", "server", "domain", "allowed", "blocked", "accepted",
 		},
 	},
 	{
@@ -212,7 +229,10 @@ var codeRules = []Rule{
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"2.1"},
 		Any:      []string{"$box"},
-		Not:      []string{"temporar*", "try again", "later", "policy", "unavailable"},
+		Not: []string{
+			"temporar*", "try again", "later", "policy", "unavailable", "internal", "external", "message", "refused", "denied",
+			"rejected", "spam*", "authoriz*",
+		},
 	},
 	{
 		ID: "server-code", Means: "the server has trouble of its own",
@@ -236,7 +256,7 @@ var codeRules = []Rule{
 		Reason: verdict.ProbeBlocked, At: AtRcpt, Digit: 5,
 		Any: []string{
 			"your ip*", "your server", "your mail server", "your mailserver", "your network", "your host", "your hostname",
-			"your mta", "your isp", "ip address", "client host", "client ip", "sending ip", "source ip", "sending server",
+			"your mta", "your isp", "ip address", "client host", "client ip", "sending ip", "connecting server", "source ip", "sending server",
 			"sending host", "sender score", "senderscore", "ip %", "host %",
 		},
 		Not: []string{"contact your", "ask your"},

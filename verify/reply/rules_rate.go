@@ -11,7 +11,7 @@ var rateRules = []Rule{
 		Any: []string{
 			"too many recipients", "max rcpt*", "maximum recipients", "recipients limit", "recipient limit", "rcpt limit",
 			"too many rcpt*", "max of .. recipients", "only .. recipients", "recipients per", "number of recipients",
-			"recipients exceeded", "one recipient",
+			"recipients exceeded", "one recipient", "recipient at a time",
 		},
 		Not: []string{"no recipients"},
 	},
@@ -42,7 +42,7 @@ var rateRules = []Rule{
 			"too many concurrent", "too many consecutive", "hourly limit", "daily limit", "hourly quota", "daily quota",
 			"burst", "per hour", "per minute", "too many", "sent quota", "sending quota", "smtp relay limit*", "relay limit*",
 			"relay sending limit", "greedy", "over rate", "rate is too", "message rate", "connection rate", "mail rate",
-			"resource forest", "overlimit", "thread limit",
+			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit",
 		},
 		Not: []string{
 			"mailbox .. quota", "user .. quota", "hop count", "too many hops", "hops", "received headers", "message size",
@@ -66,7 +66,7 @@ var rateRules = []Rule{
 		From:   "sendmail load limits, Exchange back pressure",
 		Reason: verdict.RateLimited, Digit: 4,
 		Enhanced: []string{"4.5", "3.2"},
-		Any:      []string{"too busy", "overload*", "server busy"},
+		Any:      []string{"too busy", "overload*", "server busy", "are busy"},
 	},
 }
 

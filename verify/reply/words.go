@@ -17,7 +17,7 @@ var wordClasses = map[string][]string{
 		"individual", "participant",
 		"mailing list", "distribution list", "forwarding address", "mail user", "email user", "mailuser",
 		"target address", "addr",
-		"student", "users mailbox", "recipients mailbox", "@",
+		"student", "email id", "emailid", "mail id", "users mailbox", "recipients mailbox", "@",
 	},
 	// box: what can be shut; narrower than who.
 	"box": {
@@ -53,8 +53,9 @@ var wordClasses = map[string][]string{
 		"not ok", "not existing here", "not available here", "not served here", "has no mailbox", "has no account",
 		"has no such", "has no email", "doesnt have a mailbox", "does not have a mailbox", "doesnt have an account",
 		"does not have an account", "doesnt have a", "no mailbox", "no such",
-		"unroutable", "unrouteable", "undeliverable address", "not in", "not on", "not an existing", "not part of",
-		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "has no", "never heard of",
+		"unroutable", "unrouteable", "undeliverable address", "not in our", "not in the", "not in my", "not in this", "not in local",
+		"not in database", "not in ldap", "not on our", "not on the", "not on this", "not on my", "not an existing", "not part of",
+		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "never heard of",
 	},
 	// whoWorld: names of a mailbox or its owner in other languages, and in English
 	// where the rest of a sentence is not.
@@ -111,13 +112,13 @@ var wordClasses = map[string][]string{
 		"temporarily inactive", "currently suspended", "currently disabled", "permanently disabled",
 		"not enabled", "isnt enabled", "no longer in use", "not in use", "no longer used", "abandoned", "decommissioned",
 		"obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
-		"no longer monitored", "on hold", "deprovisioned", "deregistered", "de registered", "unsubscribed",
+		"no longer monitored", "on hold", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered", "unsubscribed",
 	},
 	// shut: the same, but only side by side with the mailbox.
 	"shut": {
 		"closed", "restricted", "blocked", "removed", "revoked", "banned", "dead", "is closed", "is restricted",
 		"is blocked", "is removed", "is banned", "has been closed", "has been removed", "has been blocked", "was closed",
-		"was removed", "has been restricted", "is dead", "unavailable due to inactivity", "is barred", "unused",
+		"was removed", "has been restricted", "is dead", "unavailable due to inactivity", "is barred", "barred", "unused",
 	},
 	// full: what is said of a mailbox without room.
 	"full": {
@@ -173,7 +174,7 @@ var wordClasses = map[string][]string{
 		"sender", "senders", "sender address", "sender email", "senders address", "sender domain", "senders domain",
 		"sender email address", "envelope sender", "envelope from", "mail from", "mailfrom", "mail from address",
 		"from address", "return path", "return address", "reverse path", "from domain", "your sender", "mfrom",
-		"sending address", "sending domain", "sending email",
+		"sending address", "sending domain", "envelope address", "envelope domain", "sending email",
 		"sending user", "domain of sender", "domain of sender address", "originator", "from user", "return email",
 		"returnpath", "senders email address", "senders email", "bounce address", "sender name", "sender id",
 	},
@@ -189,7 +190,8 @@ var wordClasses = map[string][]string{
 		"isnt allowed", "not welcome", "check failed", "failed", "malformed", "cannot receive", "unable to verify",
 		"unverifiable", "not registered", "nonexistent", "lookup failed", "not resolvable", "is empty",
 		"does not accept mail", "locally blacklisted", "listed", "is not allowed", "isnt accepted", "suspicious",
-		"not configured", "not local", "forged", "spoofed", "mismatch", "is restricted",
+		"not configured", "not local", "not be confirmed", "not confirmed", "be looked up", "be resolved",
+		"mail exchanger", "not appear to be", "isnt valid", "forged", "spoofed", "mismatch", "is restricted",
 	},
 	// tooMany and things: rates and counts.
 	"toomany": {
@@ -203,7 +205,7 @@ var wordClasses = map[string][]string{
 		"invalid recipients", "unknown recipients", "bad recipients", "unknown users", "invalid users", "volume",
 		"per hour", "per day", "per minute", "per connection", "per session", "hourly", "daily", "per second", "mail from",
 		"traffic", "threads", "deliveries", "simultaneously", "non existent", "nonexistent", "bad commands", "failures",
-		"hits", "invalid addresses", "user unknown", "unknown addresses", "tries", "mail",
+		"hits", "bad addresses", "invalid addresses", "user unknown", "unknown addresses", "tries", "mail",
 	},
 	"often": {
 		"too often", "too fast", "too quickly", "too frequently", "too rapidly",
