@@ -108,7 +108,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 		for _, f := range e.flights {
 			f.kept = false
 			if !f.begun && f.ticket != nil && f.ticket.Cancel() {
-				e.endLocked(f, notProbed())
+				e.endLocked(f, notProbed("stopping"))
 			}
 		}
 	}
@@ -122,7 +122,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 	e.cancel()
 	e.mu.Lock()
 	for _, f := range e.flights {
-		e.endLocked(f, notProbed())
+		e.endLocked(f, notProbed("stopping"))
 	}
 	e.mu.Unlock()
 	e.wg.Wait()
@@ -184,7 +184,7 @@ func (e *Engine) Verify(ctx context.Context, q Query) (v verdict.Verdict) {
 		return v
 	}
 	if !q.Probe {
-		return a.known(notProbed())
+		return a.known(notProbed("only what is known was wanted"))
 	}
 	return e.follow(ctx, &a)
 }
@@ -212,4 +212,9 @@ func (e *Engine) panicked(where string, r any) verdict.Verdict {
 	return verdict.New(verdict.InternalError, "", time.Now())
 }
 
-func notProbed() verdict.Verdict { return verdict.New(verdict.NotProbed, "", time.Now()) }
+// notProbed is the verdict of an address that is not asked, and says why.
+func notProbed(why string) verdict.Verdict {
+	v := verdict.New(verdict.NotProbed, "", time.Now())
+	v.Evidence.Text = why
+	return v
+}

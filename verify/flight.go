@@ -75,7 +75,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 	}
 	f, ok := e.join(a, w)
 	if !ok {
-		return a.known(notProbed())
+		return a.known(notProbed("too many askers wait"))
 	}
 	if w == nil {
 		return a.known(e.pending(f, retryAfter))
@@ -95,7 +95,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 			w.back = returns
 			return a.known(s.sofar)
 		case s.over:
-			return a.known(notProbed())
+			return a.known(notProbed("too many askers wait for this site"))
 		case w.capped && s.queued && s.eta > remaining:
 			w.back = returns
 			return a.known(e.pending(f, s.eta))
@@ -181,7 +181,7 @@ func (e *Engine) outOfTime(f *flight, w *waiter) verdict.Verdict {
 	case s.answered:
 		return s.sofar
 	case !w.capped && !s.begun:
-		return notProbed()
+		return notProbed("no dialogue could begin in time")
 	}
 	return e.pending(f, s.wait())
 }
@@ -224,7 +224,7 @@ func (e *Engine) join(a *ask, w *waiter) (f *flight, ok bool) {
 func (e *Engine) beginLocked(a *ask) *flight {
 	f := &flight{
 		key: a.key, addr: a.q.Address, st: a.st, tenant: a.q.Tenant, why: a.why, born: time.Now(),
-		changed: make(chan struct{}), possible: possibleAtStart, sofar: notProbed(),
+		changed: make(chan struct{}), possible: possibleAtStart, sofar: notProbed("not asked yet"),
 		waiters: map[*waiter]struct{}{},
 	}
 	e.flights[a.key] = f
@@ -277,7 +277,7 @@ func (e *Engine) leave(f *flight, w *waiter) {
 		return
 	}
 	if !f.kept && !f.begun && f.ticket.Cancel() {
-		e.endLocked(f, notProbed())
+		e.endLocked(f, notProbed("nobody needs it any more"))
 		return
 	}
 	f.ticket.SetLive(false)

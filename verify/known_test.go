@@ -247,3 +247,18 @@ func TestProbeFalseAsksNothing(t *testing.T) {
 		}
 	})
 }
+// An operator who reads not_probed wants to know why.
+func TestNotProbedSaysWhy(t *testing.T) {
+	inWorld(t, provider.UnknownTruth, func(t *testing.T, w *world) {
+		w.st.Unfit = "hostname is not set"
+		for in, want := range map[string]string{
+			"user@localhost":    "no domain that the DNS could lead from to an MX",
+			"user@printer.lan":  "never asked: a private name, this host, or skip_domains",
+			"user@example.test": "nothing is probed: hostname is not set",
+		} {
+			if v := w.want(in, verdict.NotProbed); v.Evidence.Text != want {
+				t.Errorf("%s: %q, want %q", in, v.Evidence.Text, want)
+			}
+		}
+	})
+}

@@ -72,7 +72,7 @@ func (e *Engine) queue(f *flight, j job) (ticket, *pace.Outcome) {
 	// Askers may have come, or all have left, while it was being submitted.
 	live := len(f.waiters) > 0
 	if !live && !f.kept && !f.begun && t.Cancel() {
-		e.endLocked(f, notProbed())
+		e.endLocked(f, notProbed("nobody needs it any more"))
 		return t, nil
 	}
 	if live != j.live {

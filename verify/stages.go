@@ -48,15 +48,18 @@ var neverAsked = []string{".local", ".internal", ".lan", ".home.arpa"}
 // guard ends queries about addresses that are never asked (rules 8 and 9).
 func (e *Engine) guard(a *ask) (verdict.Verdict, bool) {
 	addr := a.q.Address
-	if addr.Kind() != address.Mailbox || never(a.st, addr.Domain().String()) {
-		return notProbed(), true
+	if addr.Kind() != address.Mailbox {
+		return notProbed("no domain that the DNS could lead from to an MX"), true
+	}
+	if never(a.st, addr.Domain().String()) {
+		return notProbed("never asked: a private name, this host, or skip_domains"), true
 	}
 	for _, s := range a.st.Senders {
 		if s.IsNull() {
 			continue
 		}
 		if key := s.Key(); addr.Key() == key || (!a.q.Sender.IsNull() && a.q.Sender.Key() == key) {
-			return notProbed(), true
+			return notProbed("from or to a probe sender"), true
 		}
 	}
 	a.key = e.keyer.Key(addr)
@@ -142,7 +145,7 @@ func (a *ask) known(v verdict.Verdict) verdict.Verdict {
 func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 	wasBlind := f.st.Resolver.Blind()
 	if wasBlind && !e.blindTrial(time.Now()) {
-		return e.newVerdict(f, verdict.NotProbed, ""), true
+		return e.placed(f, notProbed("no name server answers")), true
 	}
 	r := f.st.Resolver.Lookup(e.ctx, f.addr.Domain())
 	if wasBlind && r.Outcome != mx.Failed && f.st.Resolver.Blind() {
@@ -156,7 +159,7 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 			break
 		}
 		f.route = r
-		e.advance(f, possibleAtMX, notProbed())
+		e.advance(f, possibleAtMX, notProbed("not asked yet"))
 		return verdict.Verdict{}, false
 	case mx.NXDomain:
 		reason = verdict.DomainNotFound
@@ -200,11 +203,11 @@ func (e *Engine) consult(f *flight) (verdict.Verdict, bool) {
 	f.terms = e.terms(f.st, f.route)
 	switch {
 	case !f.terms.Probing:
-		return e.newVerdict(f, verdict.NotProbed, ""), true
+		return e.placed(f, notProbed("the provider's rules forbid probing")), true
 	case f.terms.Truth == provider.AcceptAll:
 		return e.newVerdict(f, verdict.AcceptAll, verdict.FromList), true
 	case f.terms.Truth == provider.Truthful:
-		e.advance(f, possibleTruth, notProbed())
+		e.advance(f, possibleTruth, notProbed("not asked yet"))
 	}
 	return verdict.Verdict{}, false
 }
@@ -228,7 +231,7 @@ func (e *Engine) recall(f *flight) (verdict.Verdict, bool) {
 		return e.placed(f, v), true
 	}
 	if f.st.Unfit != "" {
-		return e.newVerdict(f, verdict.NotProbed, ""), true
+		return e.placed(f, notProbed("nothing is probed: "+f.st.Unfit)), true
 	}
 	return verdict.Verdict{}, false
 }
