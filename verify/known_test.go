@@ -247,6 +247,7 @@ func TestProbeFalseAsksNothing(t *testing.T) {
 		}
 	})
 }
+
 // An operator who reads not_probed wants to know why.
 func TestNotProbedSaysWhy(t *testing.T) {
 	inWorld(t, provider.UnknownTruth, func(t *testing.T, w *world) {
