@@ -95,6 +95,12 @@ var blockRules = []Rule{
 		},
 	},
 	{
+		ID: "check-failed-code", Means: "SPF could not be looked up",
+		From:   "RFC 7372: x.7.24",
+		Reason: verdict.TemporaryFailure, Digit: 4,
+		Enhanced: []string{"7.24"},
+	},
+	{
 		ID: "account-blocked", Means: "the account of the recipient is blocked: not we",
 		From:   "La Poste, mail.ru and others",
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
@@ -148,7 +154,7 @@ var blockRules = []Rule{
 		From:     "RFC 7372: x.7.20 to x.7.26",
 		Reason:   verdict.ProbeBlocked,
 		Enhanced: []string{"7.20-26", "7.30-32"},
-		Not:      []string{"temporary"},
+		Not:      []string{"temporary", "requiretls"},
 	},
 	{
 		ID: "client-rejected", Means: "the client is refused",
@@ -223,7 +229,7 @@ var blockRules = []Rule{
 		Any: []string{
 			"reverse dns", "reverse hostname", "ptr", "rdns", "cannot find your hostname",
 			"cannot find your reverse hostname", "cannot resolve your", "unable to resolve your", "cant resolve your",
-			"could not resolve your", "reverse lookup", "reverse name", "reverse mapping", "fcrdns", "fix reverse",
+			"could not resolve your", "reverse lookup", "no reverse", "ip of your", "reverse name", "reverse mapping", "fcrdns", "fix reverse",
 			"forward confirmed", "ip name lookup", "ip name possibly forged", "no dns name", "no hostname", "hostname lookup",
 			"in addr arpa", "fqrdns", "has no name", "matching .. record", "dns a record", "hostname mismatch", "invalid dns",
 			"mismatches client ip", "your hostname", "hostname .. $absent", "host name .. $absent",
@@ -278,7 +284,7 @@ var blockRules = []Rule{
 		Any: []string{
 			"due to local policy", "local policy violation", "for policy reasons", "policy reasons", "security policy",
 			"site policy", "policy rejection on", "domain policy .. rejected", "xgemail*", "command rejected", "dns_rbl",
-			"acl dns", "rejected .. rules", "our policy", "policies", "rejected by policy", "denied by policy", "by policy",
+			"acl dns", "rejected .. rules", "rules reject", "our policy", "policies", "rejected by policy", "denied by policy", "by policy",
 			"due to policy", "policy violation", "refused by policy",
 		},
 		Not: []string{

@@ -35,7 +35,7 @@ var mailboxRules = []Rule{
 			"$box $gone", "$box .. $gone", "$gone $box", "$who $gone", "$who is $gone", "$who has been $gone", "$gone $who",
 			"$box $shut", "$box @ $shut", "$shut $box", "not accepting mail", "not accepting messages",
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
-			"mailbox .. is closed", "account .. is closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
+			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
 		},
 		Not: []string{
 			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
@@ -76,7 +76,7 @@ var mailboxRules = []Rule{
 			wordIP, "client host", "your host", "sending host", "connecting host", "remote host", "your domain", "user unknown",
 			"no such user", "mailbox not found", "$sender .. not exist", "user .. does not exist",
 			"account .. does not exist", "mailbox .. does not exist", "user not found", "no such recipient",
-			"recipient does not accept", "user does not accept", "mailbox does not exist", "no mailbox",
+			"recipient does not accept", "user does not accept", "mailbox does not exist", "no mailbox", "$sender",
 			"recipient .. not found in", "email address .. domain", "no such mailbox", "$who .. does not exist on",
 			"$who not found", "recipient unknown",
 		},
@@ -145,7 +145,9 @@ var mailboxRules = []Rule{
 			"not known here", "user not local", "not local address", "callout verification failed",
 			"recipient verification failed", "recipient verify failed",
 		},
-		Not: []string{"$sender .. $refusedsender", "unknown command", "not relay*", "password", "credentials", "login", "user command"},
+		Not: []string{
+			"$sender .. $refusedsender", "unknown command", "not relay*", "password", "credentials", "login", "user command", "envelope from", "envelope sender",
+		},
 	},
 	{
 		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
@@ -154,13 +156,14 @@ var mailboxRules = []Rule{
 		Any: []string{
 			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent", "$who .. $absent",
 			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
-			"$unknownadj .. recipient", "unknown to us",
+			"$unknownadj .. recipient", "bad recipient*", "bad mailbox", "bad user", "mailbox has moved", "exists that user", "not user of",
+			"not a user of", "unknown to us",
 			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
 			"is not here", "left the company",
 		},
 		Not: []string{
 			"$sender", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
-			"unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
+			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
 			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
 			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
 			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*", "mx record*",

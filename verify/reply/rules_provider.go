@@ -76,7 +76,7 @@ var providerRules = []Rule{
 		ID: "ms-not-authorized", Means: "the recipient takes mail only from some senders",
 		From:   "Exchange Online NDR list: 5.7.124, 5.7.133 and their neighbours",
 		Reason: verdict.RecipientPolicy, At: AtRcpt,
-		Enhanced: []string{"7.120-136"},
+		Enhanced: []string{"7.120-136", "7.193"},
 	},
 	{
 		ID: "ms-not-authenticated", Means: "the recipient takes mail only from inside",
@@ -139,6 +139,16 @@ var providerRules = []Rule{
 		Any: []string{
 			"tss*", "ts01", "ts02", "ts03", "ts04", "ipts*", "bl21", "bl23", "temporarily deferred", "permanently deferred",
 			"tssbl*",
+		},
+	},
+
+	{
+		ID: "aol-blocked", Means: "our address is blocked",
+		From:   "AOL postmaster pages: codes in brackets",
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsYahoo,
+		Any: []string{
+			"con b1", "con b2", "hvu b1", "hvu b2", "rly b1", "rly b2", "rly bd", "rly bl", "rly nw", "rly ov", "rly sn",
+			"dyn t1", "dyn t2", "dns nr", "dns b1", "dns b2",
 		},
 	},
 

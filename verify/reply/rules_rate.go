@@ -66,7 +66,7 @@ var rateRules = []Rule{
 		From:   "sendmail load limits, Exchange back pressure",
 		Reason: verdict.RateLimited, Digit: 4,
 		Enhanced: []string{"4.5", "3.2"},
-		Any:      []string{"too busy", "overload*", "server busy", "are busy"},
+		Any:      []string{"too busy", "overload*", "server busy", "are busy", "congestion"},
 	},
 }
 

@@ -64,7 +64,7 @@ var senderRules = []Rule{
 			"mail first", "need mail from", "nested mail", "sender recipient pair", "not relay", "relay*",
 			"not accept mail from authenticated", "does not accept mail from outside", "does not accept mail from external",
 			"user .. does not accept mail from", "recipient does not accept mail from", "multiple mail", "has mail",
-			"mail from issued", "sender specified", "you cannot send", "recipient verification failed", "duplicate", "nested", "two mail",
+			"mail from issued", "sender specified", "you cannot send", "recipient verification failed", "anonymous mail", "duplicate", "nested", "two mail",
 		},
 	},
 	{

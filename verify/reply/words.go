@@ -33,7 +33,7 @@ var wordClasses = map[string][]string{
 		"could not be found", "not be located", "cannot be located", "couldnt be located", "not located",
 		"can not be found", "cannot find", "not be found",
 		"doesnt exist", "does not exist", "doesn t exist", "dont exist", "do not exist", "didnt exist", "did not exist",
-		"not exist", "not exists", "isnt exist", "doesnot exist", "doest exist", "no exist", "dosnt exist", "exists not",
+		"not exist", "not exists", "isnt exist", "doesnot exist", "doest exist", "no exist", "dosnt exist", "exists not", "dont exists",
 		"no longer exists", "no longer exist", "doesnt exists", "does not exists", "does no exist", "never existed",
 		"not existing", "not existent", "not existant", "dose not exist",
 		"no longer on server", "no longer on this server", "no longer valid", "no longer available", "no longer here",
