@@ -22,25 +22,27 @@ type Sources struct {
 	Verify    func() verify.Snapshot
 	Store     func() StoreStats
 	AuditLost func() uint64
+	Panics    func() uint64 // recovered by the policy engine; the others' are in their snapshots
 	Health    func() []Trouble
 	Unready   func() string
 }
 
 // Watch adds what the sources say to the metrics. It is called once, when the
 // parts of the daemon stand.
-func (m *Metrics) Watch(s Sources) { m.registry.MustRegister(newGauges(s)) }
+func (m *Metrics) Watch(s Sources) { m.registry.MustRegister(newGauges(m, s)) }
 
 // gauges reads the sources at a scrape.
 type gauges struct {
+	m     *Metrics
 	s     Sources
 	descs map[string]*prometheus.Desc
 }
 
-func newGauges(s Sources) *gauges {
-	g := &gauges{s: s, descs: map[string]*prometheus.Desc{}}
+func newGauges(m *Metrics, s Sources) *gauges {
+	g := &gauges{m: m, s: s, descs: map[string]*prometheus.Desc{}}
 	for _, m := range []metric{
 		breakersOpen, queued, sessions, lanes, waiting, flights, greylist,
-		storeRecords, storeBytes, storePending, storeDropped, auditLost, trouble, ready,
+		storeRecords, storeBytes, storePending, storeDropped, auditLost, trouble, ready, panicsTotal,
 	} {
 		g.descs[m.name] = prometheus.NewDesc(m.name, m.help, m.labels, nil)
 	}
@@ -63,15 +65,23 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(g.descs[m.name], kind, v, labels...)
 	}
+	panics := g.m.panics.Load()
+	if g.s.Panics != nil {
+		panics += g.s.Panics()
+	}
 	if g.s.Pace != nil {
-		pacing(put, g.s.Pace())
+		p := g.s.Pace()
+		panics += p.Panics
+		pacing(put, p)
 	}
 	if g.s.Verify != nil {
 		v := g.s.Verify()
+		panics += uint64(v.Panics)
 		put(waiting, float64(v.Waiting))
 		put(flights, float64(v.Flights))
 		put(greylist, float64(v.Greylist))
 	}
+	put(panicsTotal, float64(panics))
 	if g.s.Store != nil {
 		st := g.s.Store()
 		put(storeRecords, float64(st.Verdicts), "verdict")

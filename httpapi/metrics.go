@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,7 +35,7 @@ type Metrics struct {
 	rcpts       *prometheus.CounterVec
 	dialogue    prometheus.Histogram
 	openings    *prometheus.CounterVec
-	panics      prometheus.Counter
+	panics      atomic.Uint64 // that Panic was told of
 	reloadOK    prometheus.Gauge
 	reloadTime  prometheus.Gauge
 	reloadTries *prometheus.CounterVec
@@ -58,7 +59,6 @@ func NewMetrics(o MetricsOptions) *Metrics {
 		rcpts:       counters(rcptsTotal),
 		dialogue:    prometheus.NewHistogram(prometheus.HistogramOpts{Name: dialogueSeconds.name, Help: dialogueSeconds.help, Buckets: waitBuckets}),
 		openings:    counters(breakerOpenings),
-		panics:      prometheus.NewCounter(prometheus.CounterOpts{Name: panicsTotal.name, Help: panicsTotal.help}),
 		reloadOK:    prometheus.NewGauge(prometheus.GaugeOpts{Name: reloadOK.name, Help: reloadOK.help}),
 		reloadTime:  prometheus.NewGauge(prometheus.GaugeOpts{Name: reloadTime.name, Help: reloadTime.help}),
 		reloadTries: counters(reloadsTotal),
@@ -76,7 +76,7 @@ func NewMetrics(o MetricsOptions) *Metrics {
 	m.reloadTime.SetToCurrentTime()
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.decisions, wait, m.probes, m.rcpts, m.dialogue, m.openings, m.panics, m.reloadOK, m.reloadTime, m.reloadTries, build,
+		m.decisions, wait, m.probes, m.rcpts, m.dialogue, m.openings, m.reloadOK, m.reloadTime, m.reloadTries, build,
 	)
 	return m
 }
@@ -164,5 +164,5 @@ func outcome(ok bool) string {
 	return "refused"
 }
 
-// Panic counts a recovered panic, in whatever part of the daemon.
-func (m *Metrics) Panic() { m.panics.Inc() }
+// Panic counts a recovered panic of a part that counts none itself.
+func (m *Metrics) Panic() { m.panics.Add(1) }

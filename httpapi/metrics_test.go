@@ -25,13 +25,14 @@ func busy() *Metrics {
 	m.Watch(Sources{
 		Pace: func() pace.Snapshot {
 			return pace.Snapshot{
-				Queued: 7, Sessions: 5, IdleSessions: 2, Lanes: 3,
+				Queued: 7, Sessions: 5, IdleSessions: 2, Lanes: 3, Panics: 20,
 				Breakers: []pace.BreakerState{{Scope: reply.ScopeSite, Name: "mx.secret.test", State: "open"}, {Scope: reply.ScopeSite, State: "open"}},
 			}
 		},
-		Verify:    func() verify.Snapshot { return verify.Snapshot{Waiting: 4, Flights: 6, Greylist: 1} },
+		Verify:    func() verify.Snapshot { return verify.Snapshot{Waiting: 4, Flights: 6, Greylist: 1, Panics: 300} },
 		Store:     func() StoreStats { return StoreStats{1, 2, 3, 4, 5, 6} },
 		AuditLost: func() uint64 { return 9 },
+		Panics:    func() uint64 { return 4000 },
 		Health:    func() []Trouble { return []Trouble{{PartDNS, "nobody answers"}} },
 		Unready:   func() string { return "no name" },
 	})
@@ -87,7 +88,7 @@ func TestMetrics(t *testing.T) {
 		`rcptgate_ready 0`,
 		`rcptgate_config_last_reload_success 0`,
 		`rcptgate_config_reloads_total{outcome="refused"} 1`,
-		`rcptgate_panics_total 1`,
+		`rcptgate_panics_total 4321`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("missing: %s", line)

@@ -147,7 +147,7 @@ func (c *Core) open(o CoreOptions) error {
 
 	c.policy, err = policy.New(policy.Options{
 		Settings: func() *policy.Settings { return c.current.Load().policy },
-		Verify:   c.engine, Record: c.onDecision, Logger: c.logger,
+		Verify:   c.engine, Record: c.onDecision, Logger: c.logger, Pseudonym: pseudonym(&cfg, keyer),
 	})
 	if err != nil {
 		return err

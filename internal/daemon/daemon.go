@@ -41,12 +41,20 @@ type Daemon struct {
 	*Core
 	opts    Options
 	metrics *httpapi.Metrics
+	doors   []door
 	serving sync.WaitGroup
 	failed  chan error // a door that ended by itself
 	addrs   map[string][]net.Addr
 
 	reloadMu  sync.Mutex
 	lastError atomic.Pointer[string] // of the last reload; nil when it went well
+}
+
+// door is one front door with its drain: it waits for the requests under way
+// until ctx ends, and then cuts them.
+type door struct {
+	name  string
+	drain func(ctx context.Context) error
 }
 
 // New reads the configuration and acquires everything: store, audit log,
@@ -93,6 +101,7 @@ func (d *Daemon) describe() string {
 
 // openDoors opens the listeners and serves them.
 func (d *Daemon) openDoors(cfg *Config) error {
+	d.onStop("doors", d.drain)
 	policyDoor, err := delegation.New(delegation.Options{Decider: d.policy, Logger: d.logger})
 	if err != nil {
 		return err
@@ -100,15 +109,16 @@ func (d *Daemon) openDoors(cfg *Config) error {
 	milterDoor, err := milter.New(milter.Options{
 		Decider: d.policy, Logger: d.logger,
 		Settings: func() milter.Settings { return d.current.Load().milter },
+		OnPanic:  d.metrics.Panic,
 	})
 	if err != nil {
 		return err
 	}
 	unix := netserve.UnixOptions{Group: cfg.Listen.UnixGroup, Mode: cfg.Listen.unixMode()}
-	if err := d.door("policy", cfg.Listen.Policy, unix, policyDoor.Handle); err != nil {
+	if err := d.serve("policy", cfg.Listen.Policy, unix, policyDoor.Handle); err != nil {
 		return err
 	}
-	if err := d.door("milter", cfg.Listen.Milter, unix, milterDoor.Handle); err != nil {
+	if err := d.serve("milter", cfg.Listen.Milter, unix, milterDoor.Handle); err != nil {
 		return err
 	}
 	api, err := d.newAPI()
@@ -126,16 +136,51 @@ func (d *Daemon) openDoors(cfg *Config) error {
 			return err
 		}
 	}
+	d.closeUnused()
 	return nil
 }
 
-// door serves one protocol on its listeners.
-func (d *Daemon) door(name string, specs []string, unix netserve.UnixOptions, handle func(context.Context, net.Conn)) error {
+// drain ends all doors side by side, so that none waits for the slowest: a
+// message that an MTA leaves open must not cost the askers of another door
+// their answers, nor the audit log and the store their time to be written.
+func (d *Daemon) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	errs := make([]error, len(d.doors))
+	var wg sync.WaitGroup
+	for i, one := range d.doors {
+		wg.Go(func() {
+			err := one.drain(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				d.logger.Warn("connections that did not end were cut", "door", one.name, "err", err)
+				return
+			}
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// closeUnused closes the sockets that systemd passed and no door took: whoever
+// connects there would wait for nobody.
+func (d *Daemon) closeUnused() {
+	for name, left := range d.opts.Listeners {
+		for _, l := range left {
+			d.logger.Warn("systemd passed a socket that [listen] does not name", "fd", "fd:"+name, "addr", l.Addr().String())
+			_ = l.Close()
+		}
+		delete(d.opts.Listeners, name)
+	}
+}
+
+// serve serves one protocol on its listeners.
+func (d *Daemon) serve(name string, specs []string, unix netserve.UnixOptions, handle func(context.Context, net.Conn)) error {
 	if len(specs) == 0 {
 		return nil
 	}
 	srv := netserve.New(netserve.Options{Name: name, Handle: handle, Logger: d.logger, OnPanic: d.metrics.Panic})
-	d.onStop(name+" door", srv.Shutdown)
+	d.doors = append(d.doors, door{name, srv.Shutdown})
 	for _, text := range specs {
 		l, err := d.listen(name, text, unix)
 		if err != nil {
@@ -153,12 +198,12 @@ func (d *Daemon) web(name, spec string, unix netserve.UnixOptions, h http.Handle
 		return err
 	}
 	srv := httpapi.NewServer(h, d.logger)
-	d.onStop(name+" door", func(ctx context.Context) error {
+	d.doors = append(d.doors, door{name, func(ctx context.Context) error {
 		if err := srv.Shutdown(ctx); err != nil {
 			return errors.Join(err, srv.Close())
 		}
 		return nil
-	})
+	}})
 	d.serving.Go(func() { d.ended(name, srv.Serve(l)) })
 	return nil
 }

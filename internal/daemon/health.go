@@ -14,7 +14,7 @@ func (d *Daemon) newAPI() (*httpapi.API, error) {
 	d.metrics.Watch(httpapi.Sources{
 		Pace: d.pacer.Snapshot, Verify: d.engine.Snapshot, AuditLost: d.audit.Lost,
 		Store:  func() httpapi.StoreStats { return httpapi.StoreStats(d.store.Stats()) },
-		Health: d.Health, Unready: d.Unfit,
+		Panics: d.policy.Panics, Health: d.Health, Unready: d.Unfit,
 	})
 	return httpapi.New(httpapi.Options{
 		Verifier: d.policy, Dialogue: d.audit.Dialogue, Metrics: d.metrics, Logger: d.logger,

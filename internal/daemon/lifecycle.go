@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// stopTimeout bounds the whole shutdown: the doors drain for as long as an
-	// asker may wait. systemd's own default is 90 s.
+	// stopTimeout bounds the whole shutdown. systemd's own default is 90 s.
 	stopTimeout = 45 * time.Second
+	// drainTimeout is what the requests under way get to end: as long as the
+	// most patient MTA waits for an answer at RCPT (patience).
+	drainTimeout = patience
 	// dialogueGrace is what a dialogue that nobody waits for gets to end.
 	dialogueGrace = 5 * time.Second
 )
