@@ -48,7 +48,7 @@ var blockRules = []Rule{
 		Any: []string{
 			"command*", "first", "already", "sequence", "not yet given", "not advertised", "unimplemented", "not implemented",
 			"unrecognized", "unrecognised", "nested", "out of order", "must precede", "helo or ehlo required",
-			"ehlo or helo required", "need mail", "need rcpt", "need helo", "no sender", "not supported",
+			"ehlo or helo required", "need mail", "need rcpt", "need helo", "no sender", "no valid recipient*", "not supported",
 		},
 		Not: []string{
 			"authenticat*", "auth .. first", "log in", "login", "tls", "starttls", "ssl", "secure", "encrypt*", "blocked",
@@ -177,7 +177,7 @@ var blockRules = []Rule{
 			"ip .. blocked", "ip .. blacklisted", "ip .. banned", "ip .. denied", "ip .. $refused", "banned .. ip",
 			"blocking .. %", "denied .. %", "refused .. %", "bad ip", "from your ip", "from your network", "from your host",
 			"your network .. $refused", "your server .. $refused", "your host .. $refused", "your mail server .. $refused",
-			"your isp .. $refused", "your location", "from this ip", "from your isp", "your mta .. $refused",
+			"your isp .. $refused", "your location", "from this ip", "from unknown hosts", "client address", "from your isp", "your mta .. $refused",
 			"rejected .. your ip", "server .. blocked", "forbidden by your ip", "access forbidden", "block for spam",
 			"sending host .. $refused", "remote host .. $refused", "your subnet", "host is locally blocked", "your country",
 			"country .. $refused", "country not allowed", "geographic*", "geoip", "geo blocked", "blocked country",

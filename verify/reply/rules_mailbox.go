@@ -1,6 +1,10 @@
 package reply
 
-import "rcptgate/verify/verdict"
+import (
+	"slices"
+
+	"rcptgate/verify/verdict"
+)
 
 // syntaxWords say that an address cannot be.
 var syntaxWords = []string{
@@ -25,6 +29,14 @@ var noMX = []string{
 	"no mx or a",
 }
 
+// doubts are words of rates, of trouble and of what is not a mailbox. Beside
+// them no word for absent or shut is believed.
+var doubts = []string{
+	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
+	"check failed", "database error", "database does not", "file", "files", "script", "program", "plugin", "timeout",
+	"timed out", "internal error", "server error", "spam*", "virus", "reputation", "captcha",
+}
+
 // mailboxRules: the words that name the user or mailbox as shut or absent.
 var mailboxRules = []Rule{
 	{
@@ -37,13 +49,13 @@ var mailboxRules = []Rule{
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
 			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
 		},
-		Not: []string{
+		Not: slices.Concat(doubts, []string{
 			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
 			"doesnt exist", "not exist", "not found",
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
 			"your mailbox", "certificate", "session", "connection closed", "blocked by", "message is",
-		},
+		}),
 	},
 	{
 		ID: "disabled-code", Means: "the account is shut",
@@ -72,14 +84,14 @@ var mailboxRules = []Rule{
 			"dominio .. non", "dominio inexistente", "dominio .. nao existe", "dominio sconosciuto", "unbekannte domain",
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
 		},
-		Not: []string{
+		Not: slices.Concat(doubts, []string{
 			wordIP, "client host", "your host", "sending host", "connecting host", "remote host", "your domain", "user unknown",
 			"no such user", "mailbox not found", "$sender .. not exist", "user .. does not exist",
 			"account .. does not exist", "mailbox .. does not exist", "user not found", "no such recipient",
 			"recipient does not accept", "user does not accept", "mailbox does not exist", "no mailbox", "$sender",
 			"recipient .. not found in", "email address .. domain", "no such mailbox", "$who .. does not exist on",
 			"$who not found", "recipient unknown",
-		},
+		}),
 	},
 	{
 		ID: "domain-without-mx", Means: "the domain has no mail host",
@@ -127,7 +139,7 @@ var mailboxRules = []Rule{
 			"not a local user", "not a valid mailbox", "not a valid recipient", "not our customer", "not our user",
 			"not one of our users", "no mailbox here", "no mailbox by that name", "no mailbox for",
 			"no mailbox with that name", "no mail box available", "no mailbox available", "no mailbox found",
-			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here", "no user of", "no account of", "no mailbox of", "no user called", "no matches for",
+			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here", "no user of", "no account of", "no mailbox of", "no user called", "no account for", "no user for", "no one called", "no matches for",
 			"no match for", "user is not local", "no user by that name", "no user here", "no user named", "nobody here", "nobody by that name", "nobody with that",
 			"nobody at this", "no one here", "no one by that name", "no one with that", "no one at this", "by that name here",
 			"by this name here", "not deliverable .. unknown", "unknown or illegal alias", "unknown local part",
@@ -136,7 +148,7 @@ var mailboxRules = []Rule{
 			"unrouteable recipient", "unroutable recipient", "undeliverable address", "bad destination mailbox",
 			"bad destination email", "bad destination address", "does not like recipient", "in my validrcptto",
 			"not in recipient map", "recipient map", "in virtual users", "virtual users table", "user table", "user database",
-			"there is no user", "there is no mailbox", "there is no account", "there is no such", "no entry for",
+			"there is no user", "there is no @", "there is no mailbox", "there is no account", "there is no such", "no entry for",
 			"present in directory", "no longer on server", "no longer with the company", "no longer employed",
 			"no longer an employee", "no longer works", "does not work here", "doesnt work here", "doesnt live here",
 			"does not live here", "no longer here", "moved and left", "not a current", "mailbox unavailable or not local",
@@ -145,9 +157,9 @@ var mailboxRules = []Rule{
 			"not known here", "user not local", "not local address", "callout verification failed",
 			"recipient verification failed", "recipient verify failed",
 		},
-		Not: []string{
-			"$sender .. $refusedsender", "unknown command", "not relay*", "password", "credentials", "login", "user command", "envelope from", "envelope sender",
-		},
+		Not: slices.Concat(doubts, []string{
+			"$sender", "unknown command", "not relay*", "password", "credentials", "login", "user command", "envelope from", "envelope sender", "header*", "send from",
+		}),
 	},
 	{
 		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
@@ -161,14 +173,14 @@ var mailboxRules = []Rule{
 			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
 			"is not here", "left the company",
 		},
-		Not: []string{
+		Not: slices.Concat(doubts, []string{
 			"$sender", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
 			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
 			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
 			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
 			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*", "mx record*",
-			"your domain", "envelope*", "return address", "from address", "password",
-		},
+			"your domain", "envelope*", "return address", "from address", "send from", "password",
+		}),
 	},
 }
 

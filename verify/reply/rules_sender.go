@@ -17,7 +17,7 @@ var senderRules = []Rule{
 			"moderated", "allowed senders", "approved senders", "permission to send", "resolver rst*", "permission to email",
 			"not subscribed", "non members", "nonmembers", "not allowed to write", "not permitted to write",
 			"does not accept mail from unknown", "does not accept mail from people", "not authorized by recipient",
-			"only accepts messages", "only accept messages", "only subscribers", "may post", "recipient .. refuses mail",
+			"only accepts messages", "only accept messages", "only subscribers", "may post", "not a member", "list closed", "list is closed", "no mail from outside", "recipient .. refuses mail",
 			"recipient refuses", "user refuses",
 			"not permitted to send", "not permitted to post", "not allowed to email", "only takes mail from", "only take mail from",
 			"not wish to receive", "takes mail only from",

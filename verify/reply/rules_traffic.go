@@ -56,7 +56,7 @@ var trafficRules = []Rule{
 		Reason: verdict.TLSRequired,
 		Any: []string{
 			"starttls .. $needed", "tls .. $needed", "ssl .. $needed", "$needed .. starttls", "$needed .. tls",
-			"$needed .. encrypt*", "encryption .. $needed", "encrypted .. $needed", "use starttls", "use tls", "without tls",
+			"$needed .. encrypt*", "encryption .. $needed", "encrypted .. $needed", "use starttls", "use tls", "without tls", "without starttls",
 			"without encryption", "issue a starttls", "tls only", "encryption needed", "secure connection", "tls not used",
 			"requires tls", "not encrypted", "unencrypted", "tls version", "insecure connection", "plaintext connection",
 			"tls negotiat*", "no encryption", "starttls before", "starttls command first", "tls is not", "verschlusselt*",
@@ -100,7 +100,7 @@ var trafficRules = []Rule{
 			"not one of our domains", "not a domain we", "relais", "pas autorise .. relais", "kein relay", "reenvio",
 			"retransmis*", "релей", "пересылк*", "転 送", "中 继", "转 发", "not allowed .. relay", "mx pointing to",
 			"mx .. pointing", "unknown virtual domain", "one of our domains", "isnt responsible for", "not the mail exchanger", "third party mail",
-			"relay is", "domain not local", "domain not accepted", "domain is not accepted",
+			"relay is", "dont serve", "do not serve", "domain .. is not local", "domain not local", "domain not accepted", "domain is not accepted",
 			"domain .. not in our", "domain .. accepted list", "domain is not local",
 			"this server does not serve", "no mx .. for us", "not listed as a domain", "not hosting",
 			"not permitted to relay",
@@ -169,7 +169,7 @@ var policyRules = []Rule{
 			"by recipient request", "policy of the recipient", "not allowed to receive", "not permitted to receive",
 			"cannot receive external", "restricted recipient", "recipient restricted", "recipient not allowed",
 			"recipient is not allowed", "receiving .. not allowed", "moderat*", "mailing list .. closed",
-			"refused the message", "message rejected by", "has blocked you", "not allowed to receive mail", "send only",
+			"refused the message", "message rejected by", "blocked you", "blocked your", "not allowed to receive mail", "send only",
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
 		},
 		Not: []string{

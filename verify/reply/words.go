@@ -5,7 +5,7 @@ package reply
 var wordClasses = map[string][]string{
 	// who: names of a mailbox or of the person it belongs to.
 	"who": {
-		"user", "users", "username", "user name", "userid", "user id", "virtual user", "local user", "usr", "this user",
+		"user", "username", "user name", "userid", "user id", "virtual user", "local user", "usr", "this user",
 		"mailbox", "mailboxes", "mail box", "maildrop", "mail drop", "inbox", "mailbox name", "local mailbox",
 		"destination mailbox",
 		"recipient", "recipients", "recepient", "recipiant", "receipient", "receiver", "rcpt", "recipient address",
@@ -47,7 +47,7 @@ var wordClasses = map[string][]string{
 		"not recognised", "unrecognized", "unrecognised", "not in our database", "not in the directory",
 		"not in directory", "not in our directory", "not in my validrcptto list", "not in validrcptto",
 		"not present", "not defined", "undefined", "unallocated", "not allocated", "not assigned", "not created",
-		"not configured", "is not one of our", "is not our", "isnt our", "not our",
+		"not configured", "is not one of our", "not one of ours", "isnt one of ours", "is not our", "isnt our", "not our",
 		"isnt here", "not here", "has left", "left the company", "not on this server", "not on this system",
 		"not on this host", "not at this", "not hosted here", "isnt hosted here", "not locally", "not a local", "non local", "nonlocal",
 		"not ok", "not existing here", "not available here", "not served here", "has no mailbox", "has no account",
