@@ -203,4 +203,18 @@ func (n *Internet) Site(domain string, h Host) []netip.Addr {
 	return a
 }
 
+// Alias gives a host one more name, with the same addresses: to a prober that
+// goes by names, a server it has not met.
+func (n *Internet) Alias(name, host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	name = fqdn(name)
+	n.register(name)
+	for _, rr := range n.records[fqdn(host)] {
+		rr = dns.Copy(rr)
+		rr.Header().Name = name
+		n.records[name] = append(n.records[name], rr)
+	}
+}
+
 func fqdn(name string) string { return strings.ToLower(dns.Fqdn(name)) }
