@@ -340,6 +340,7 @@ func (t *talk) startTLS() bool {
 		return false
 	}
 	if t.host.StartTLS == "broken" {
+		_, _ = t.br.Peek(1) // a pipe has no room: the greeting of TLS must be taken first
 		_, _ = t.conn.Write([]byte("this is no TLS record at all\r\n"))
 		return false
 	}
