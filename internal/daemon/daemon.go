@@ -40,6 +40,7 @@ type Options struct {
 type Daemon struct {
 	*Core
 	opts    Options
+	started *Config // what listeners, store and audit log were opened by
 	metrics *httpapi.Metrics
 	doors   []door
 	serving sync.WaitGroup
@@ -70,7 +71,7 @@ func New(o Options) (*Daemon, error) {
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
-	d := &Daemon{opts: o, failed: make(chan error, 8), addrs: map[string][]net.Addr{}}
+	d := &Daemon{opts: o, started: cfg, failed: make(chan error, 8), addrs: map[string][]net.Addr{}}
 	d.metrics = httpapi.NewMetrics(httpapi.MetricsOptions{Version: o.Version})
 	core, err := OpenCore(CoreOptions{
 		Config: cfg, Network: o.Network, Logger: o.Logger,
@@ -321,7 +322,7 @@ func (d *Daemon) reloadConfig() error {
 	if err != nil {
 		return err
 	}
-	for _, part := range cfg.needsRestart(d.current.Load().config) {
+	for _, part := range cfg.needsRestart(d.started) {
 		d.logger.Warn("changed, and needs a restart", "part", part)
 	}
 	return d.swap(cfg)

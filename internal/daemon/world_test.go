@@ -375,12 +375,13 @@ func (w *world) decided(rcpt string) map[string]any {
 type pipeListener struct {
 	name   string
 	conns  chan net.Conn
+	broken chan error
 	closed chan struct{}
 	once   sync.Once
 }
 
 func newPipeListener(name string) *pipeListener {
-	return &pipeListener{name: name, conns: make(chan net.Conn), closed: make(chan struct{})}
+	return &pipeListener{name: name, conns: make(chan net.Conn), broken: make(chan error), closed: make(chan struct{})}
 }
 
 func (l *pipeListener) dial() (net.Conn, error) {
@@ -393,11 +394,16 @@ func (l *pipeListener) dial() (net.Conn, error) {
 	}
 }
 
+// fail makes Accept fail for good.
+func (l *pipeListener) fail(err error) { l.broken <- err }
+
 // Accept waits for the next connection.
 func (l *pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
+	case err := <-l.broken:
+		return nil, err
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
