@@ -198,3 +198,50 @@ func TestCanaryIsAskedOnceInThirtySeconds(t *testing.T) {
 		p.end(r)
 	})
 }
+
+// TestAbsentForMXOnly: some name servers say NXDOMAIN to a type that they do not
+// know. A name that has an address exists.
+func TestAbsentForMXOnly(t *testing.T) {
+	t.Parallel()
+	absent := rcode(dns.RcodeNameError)
+	forA := func(s script) script {
+		return only("d.test.", func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
+			if q.Question[0].Qtype == dns.TypeA {
+				return s(q, tcp, n)
+			}
+			return absent(q, tcp, n)
+		})
+	}
+	for _, c := range []struct {
+		name     string
+		server   script
+		outcome  Outcome
+		implicit bool
+	}{
+		{"an address", forA(func(q *dns.Msg, _ bool, _ int) []*dns.Msg {
+			m := reply(q, dns.RcodeSuccess)
+			rr, err := dns.NewRR("d.test. 60 A 8.8.4.4")
+			if err != nil {
+				panic(err)
+			}
+			m.Answer = []dns.RR{rr}
+			return []*dns.Msg{m}
+		}), Found, true},
+		{"no address, but a name", forA(rcode(dns.RcodeSuccess)), Failed, false},
+		{"cannot say", forA(rcode(dns.RcodeServerFailure)), Failed, false},
+		{"absent for all", forA(absent), NXDomain, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPiped(c.server)
+				r := p.resolver(t, Options{})
+				got := r.Lookup(t.Context(), domain(t, "d.test"))
+				if got.Outcome != c.outcome || got.Implicit != c.implicit {
+					t.Errorf("%s (%s), implicit %v; want %s, %v", got.Outcome, got.Detail, got.Implicit, c.outcome, c.implicit)
+				}
+				p.end(r)
+			})
+		})
+	}
+}

@@ -40,7 +40,7 @@ func (r *Resolver) build(ctx context.Context, d address.Domain) *plan {
 	p := &plan{route: Route{Domain: d}}
 	name := dns.Fqdn(d.String())
 	a := r.query(ctx, name, dns.TypeMX, noServer)
-	if a.kind == nodata {
+	if a.negative() {
 		r.prefetch(ctx, implicitHost(d, a))
 	}
 	a = r.confirm(ctx, name, dns.TypeMX, a)
@@ -49,13 +49,31 @@ func (r *Resolver) build(ctx context.Context, d address.Domain) *plan {
 	case broken, cut:
 		return p.fail(a.detail)
 	case nxdomain:
-		p.route.Outcome, p.route.Detail = NXDomain, a.detail
+		r.absent(ctx, p, implicitHost(d, a), a.detail)
 	case nodata:
 		r.implicit(ctx, p, implicitHost(d, a))
 	case records:
 		r.explicit(ctx, p, a.mx)
 	}
 	return p
+}
+
+// absent fills in the route of a domain that does not exist, as the question for
+// its MX was answered. Some servers say so of a type that they do not know; the
+// domain with an address is then an MX of its own, as to mail servers, and one
+// whose address question is answered otherwise is not proven absent.
+func (r *Resolver) absent(ctx context.Context, p *plan, host, detail string) {
+	h := r.hostAddrs(ctx, host)
+	switch {
+	case len(h.addrs) > 0:
+		r.implicit(ctx, p, host)
+	case h.v4.kind == nxdomain && h.v6.kind == nxdomain:
+		p.route.Outcome, p.route.Detail = NXDomain, detail
+	case h.failed:
+		p.fail(h.detail)
+	default:
+		p.fail("does not exist for one type of record, and does for another")
+	}
 }
 
 // fail makes the plan say that nothing is known.
