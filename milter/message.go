@@ -95,8 +95,7 @@ func (m *message) outcome(canRemove bool) (d policy.Decision, remove []string) {
 			continue
 		}
 		if a.decision.Warning {
-			m.server.o.Logger.Warn("would have refused", "id", a.decision.ID, "rule", a.decision.Rule,
-				"rcpt", a.query.Recipient, "would", string(a.decision.Would), "text", a.decision.Text)
+			m.server.o.Logger.Warn("would have refused", "id", a.decision.ID, "rule", a.decision.Rule, "would", string(a.decision.Would))
 		}
 		switch a.decision.Action {
 		case policy.Reject:

@@ -137,19 +137,20 @@ func (s *session) newMessage(from string) *message {
 	}
 }
 
-// reply encodes a decision about one recipient, and says in the journal what
-// would have been where the rule only warns.
+// reply encodes a decision about one recipient, and warns in the journal where
+// the rule only warns. Who the recipient is stands under that id in the
+// decision's own line, which knows whether addresses may be shown.
 func (s *session) reply(d policy.Decision, q policy.Query) response {
 	log := s.server.o.Logger
 	if d.Warning {
-		log.Warn("would have refused", "id", d.ID, "rule", d.Rule, "rcpt", q.Recipient, "would", string(d.Would), "text", d.Text)
+		log.Warn("would have refused", "id", d.ID, "rule", d.Rule, "would", string(d.Would))
 	}
 	if q.NoReject {
 		return proceed()
 	}
 	r, err := encode(d)
 	if err != nil {
-		log.Error("milter reply", "id", d.ID, "rule", d.Rule, "err", err)
+		s.server.o.Logger.Error("milter reply", "id", d.ID, "rule", d.Rule, "err", err)
 	}
 	return r
 }
