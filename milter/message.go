@@ -29,7 +29,6 @@ type message struct {
 // asked is one recipient and, when the message's wg is done, its decision.
 type asked struct {
 	to       string // as the MTA gave it, without brackets
-	query    policy.Query
 	decision policy.Decision
 }
 
@@ -39,7 +38,7 @@ func (m *message) pass() { m.passed++ }
 // ask begins to decide about a recipient.
 func (m *message) ask(to string, q policy.Query) {
 	q.AtEnd = true
-	a := &asked{to: to, query: q, decision: policy.Decision{Action: policy.Accept}}
+	a := &asked{to: to, decision: policy.Decision{Action: policy.Accept}}
 	m.asked = append(m.asked, a)
 	decide := func() {
 		defer func() {
