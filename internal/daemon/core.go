@@ -191,10 +191,9 @@ func (c *Core) swap(cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	// An old resolver is not closed: its lookups end under the settings they
+	// began with, within their budget, and then nothing of it is left.
 	c.current.Store(s)
-	if s.resolver != old.resolver {
-		old.resolver.Close()
-	}
 	return nil
 }
 
