@@ -198,8 +198,9 @@ func (e *Engine) positive(ctx context.Context, f *flight, s session, v verdict.V
 }
 
 // positiveFor chooses the positive control of a refusal: an address known to
-// exist in the domain, else postmaster@ (RFC 5321 section 4.5.1); never the
-// address that was refused. The zero address: there is none.
+// exist in the domain, else postmaster@ (RFC 5321 section 4.5.1), which is
+// known to exist once it was accepted; never the address that was refused. The
+// zero address: there is none.
 func (e *Engine) positiveFor(f *flight) (ctl address.Address, known bool) {
 	d := f.addr.Domain()
 	if a, ok := f.st.KnownGood[d]; ok && a.Key() != f.addr.Key() {
@@ -212,7 +213,9 @@ func (e *Engine) positiveFor(f *flight) (ctl address.Address, known bool) {
 	if err != nil || a.Key() == f.addr.Key() {
 		return address.Address{}, false
 	}
-	return a, false
+	// One that was accepted in the last day and is unknown now is no mailbox
+	// that was never made: the site has begun to refuse everybody.
+	return a, e.facts.postmasterAt(f.domain(), time.Now())
 }
 
 // confirmation is a control that was asked: whom, whether that address is
@@ -238,14 +241,13 @@ func (e *Engine) weigh(f *flight, v verdict.Verdict, found finding, c confirmati
 	case foundGood:
 		v = e.as(f, v, v.Reason, verdict.FromProbe)
 		e.facts.good(f.route.Site, v.CheckedAt)
-		if c.known {
-			e.facts.exists(f.domain(), f.route.Site, c.ctl, v.CheckedAt)
-		}
+		e.facts.exists(f.domain(), f.route.Site, c.ctl, v.CheckedAt)
 		e.finish(f, v)
 	case foundPlain:
 		v = e.as(f, v, v.Reason, verdict.FromProbe)
-		if !e.facts.plainCounts(f.domain(), v.CheckedAt) {
-			// Too many refusals at a domain where not even postmaster@ exists.
+		if !e.facts.plainCounts(f.domain(), f.route.Site, v.CheckedAt) {
+			// Too many refusals at a domain where not even postmaster@ exists, or
+			// the site refused somebody who does.
 			v = e.byControl(f, c, verdict.BlanketRefusal)
 		}
 		e.finish(f, v)

@@ -69,6 +69,7 @@ type knowledge struct {
 type domainMemory struct {
 	good      address.Address // known to exist
 	goodAt    time.Time
+	postAt    time.Time               // when postmaster@ was accepted last
 	refreshed time.Time               // the catch-all fact was asked anew
 	plain     [plainPerHour]time.Time // refusals that counted beside an unknown postmaster@, oldest first
 }
@@ -117,13 +118,20 @@ func (k *knowledge) mayRefresh(d [8]byte, now time.Time) bool {
 	return true
 }
 
-// exists remembers that an address was accepted, and so exists.
+// exists remembers that an address was accepted, and so exists. postmaster@ is
+// kept apart: it vouches for its domain only where nobody else is known.
 func (k *knowledge) exists(d [8]byte, site mx.Site, a address.Address, at time.Time) {
-	if a.Local() == "postmaster" || time.Since(at) >= goodFor {
+	if time.Since(at) >= goodFor {
 		return
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if a.Local() == "postmaster" {
+		if m := k.domains.at(d); at.After(m.postAt) {
+			m.postAt = at
+		}
+		return
+	}
 	if m := k.domains.at(d); at.After(m.goodAt) {
 		m.good, m.goodAt = a, at
 	}
@@ -144,6 +152,14 @@ func (k *knowledge) goodAt(d [8]byte, now time.Time) (address.Address, bool) {
 	return m.good, !m.good.IsNull() && now.Sub(m.goodAt) < goodFor
 }
 
+// postmasterAt reports whether postmaster@ is known to exist in the domain.
+func (k *knowledge) postmasterAt(d [8]byte, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.domains.at(d)
+	return !m.postAt.IsZero() && now.Sub(m.postAt) < goodFor
+}
+
 // goodAtSite returns an address known to exist at any domain of the site.
 func (k *knowledge) goodAtSite(s mx.Site, now time.Time) (address.Address, bool) {
 	k.mu.Lock()
@@ -156,8 +172,12 @@ func (k *knowledge) goodAtSite(s mx.Site, now time.Time) (address.Address, bool)
 func (k *knowledge) forget(d [8]byte, s mx.Site, a address.Address) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if m := k.domains.at(d); m.good == a {
+	m := k.domains.at(d)
+	if m.good == a {
 		m.good = address.Address{}
+	}
+	if a.Local() == "postmaster" {
+		m.postAt = time.Time{}
 	}
 	if m := k.sites.at(s); m.good == a {
 		m.good = address.Address{}
@@ -165,10 +185,14 @@ func (k *knowledge) forget(d [8]byte, s mx.Site, a address.Address) {
 }
 
 // plainCounts reports whether one more refusal counts at a domain where
-// postmaster@ is plainly unknown: at most 4 in a sliding hour.
-func (k *knowledge) plainCounts(d [8]byte, now time.Time) bool {
+// postmaster@ is plainly unknown: at most 4 in a sliding hour, and none while
+// the site is in doubt.
+func (k *knowledge) plainCounts(d [8]byte, s mx.Site, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.doubtedLocked(s, now) {
+		return false
+	}
 	m := k.domains.at(d)
 	if now.Sub(m.plain[0]) < time.Hour {
 		return false
@@ -176,6 +200,19 @@ func (k *knowledge) plainCounts(d [8]byte, now time.Time) bool {
 	copy(m.plain[:], m.plain[1:])
 	m.plain[plainPerHour-1] = now
 	return true
+}
+
+// doubtedLocked reports that the site refused an address known to exist, in
+// the last day, and has accepted nobody since. k.mu is held.
+func (k *knowledge) doubtedLocked(s mx.Site, now time.Time) bool {
+	f, ok := k.store.GetSite(string(s))
+	if !ok {
+		return false
+	}
+	m := k.sites.at(s)
+	return slices.ContainsFunc(f.Suspect, func(i Interval) bool {
+		return now.Sub(i.To) < goodFor && !i.To.Before(f.LastGood) && !i.To.Before(m.passed) && !i.To.Before(m.accepted)
+	})
 }
 
 // negative counts a negative of a truthful site, and reports whether it is

@@ -42,6 +42,32 @@ func TestBlanketRefusalMakesNegativesSuspect(t *testing.T) {
 	})
 }
 
+// TestPostmasterCountsOnlyAtASiteBeyondDoubt: a plainly unknown postmaster@
+// says nothing only where it was never accepted, and where the site has not
+// refused somebody who exists.
+func TestPostmasterCountsOnlyAtASiteBeyondDoubt(t *testing.T) {
+	inWorld(t, provider.PerDomain, func(t *testing.T, w *world) {
+		w.pacer.reply = only("postmaster")
+		w.want("first@example.test", verdict.MailboxNotFound)
+		w.pacer.reply = only()
+		w.want("second@example.test", verdict.BlanketRefusal) // it was there a moment ago
+		if len(w.pacer.blankets) != 1 {
+			t.Fatalf("blankets %v", w.pacer.blankets)
+		}
+		time.Sleep(2 * time.Hour)
+		w.want("third@example.test", verdict.BlanketRefusal) // in doubt since
+		w.want("third@other.test", verdict.BlanketRefusal)   // so is the whole site
+		if len(w.pacer.blankets) != 1 {
+			t.Errorf("blankets %v: a postmaster@ nobody has seen made the site rest", w.pacer.blankets)
+		}
+		time.Sleep(time.Minute)
+		w.pacer.reply = only("user")
+		w.want("user@other.test", verdict.Accepted) // the site accepts again
+		time.Sleep(time.Minute)
+		w.want("fourth@example.test", verdict.MailboxNotFound)
+	})
+}
+
 // TestTruthfulSitesAreSampled is rule 4c.
 func TestTruthfulSitesAreSampled(t *testing.T) {
 	nobody := func(w *world, i int, want verdict.Reason, suspect bool) {

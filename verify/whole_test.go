@@ -252,6 +252,28 @@ func TestWholeHarvestProtectionThatLies(t *testing.T) {
 	}
 }
 
+// TestWholeHarvestProtectionThatLiesEarly is a site that refuses everybody,
+// postmaster@ too, before any of its users was known to us.
+func TestWholeHarvestProtectionThatLiesEarly(t *testing.T) {
+	inLab(t, func(w *whole) {
+		w.Site("example.test", lab.Host{
+			Exists:       func(l, _ string) bool { return strings.HasPrefix(l, "user") },
+			HarvestLimit: 3, HarvestReply: "550 5.1.1 User unknown",
+		})
+	}, func(t *testing.T, w *whole) {
+		for i, want := range []verdict.Reason{verdict.MailboxNotFound, verdict.MailboxNotFound, verdict.BlanketRefusal} {
+			w.want(fmt.Sprintf("nobody%d@example.test", i), want)
+			time.Sleep(time.Minute)
+		}
+		for i := range 24 * 6 {
+			if v := w.ask(fmt.Sprintf("user%d@example.test", i)); v.Status() == verdict.Undeliverable && !v.Has(verdict.Suspect) {
+				t.Errorf("user%d: %s", i, v.Reason)
+			}
+			time.Sleep(10 * time.Minute)
+		}
+	})
+}
+
 func TestWholeRandomControlsKeepTheirShare(t *testing.T) {
 	inLab(t, func(w *whole) {
 		w.Host("mx.hoster.test", lab.Host{Exists: exists("user")})
