@@ -76,8 +76,10 @@ type rig struct {
 	fresh int // domains made so far
 }
 
-func newRig(b *testing.B) *rig {
-	r := &rig{Internet: lab.New(lab.Options{RTT: benchRTT, NoLog: true}), b: b}
+func newRig(b *testing.B) *rig { return newRigAt(b, benchRTT) }
+
+func newRigAt(b *testing.B, rtt time.Duration) *rig {
+	r := &rig{Internet: lab.New(lab.Options{RTT: rtt, NoLog: true}), b: b}
 	b.Cleanup(r.Close)
 	r.Domain("probe.lab.test")
 	var err error
@@ -91,10 +93,12 @@ func newRig(b *testing.B) *rig {
 // where ada exists.
 func (r *rig) domain() string {
 	r.fresh++
-	d := fmt.Sprintf("d%d.bench.test", r.fresh)
+	d := nthDomain(r.fresh)
 	r.Site(d, lab.Host{Exists: func(local, _ string) bool { return local == "ada" }})
 	return d
 }
+
+func nthDomain(n int) string { return fmt.Sprintf("d%d.bench.test", n) }
 
 // bare asks as the least program would and returns how long that took.
 func (r *rig) bare(rcpt, want string) time.Duration {
