@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -229,9 +230,17 @@ func (w *world) rcptOf(instance, sender, rcpt string) string {
 	action, err := c.Rcpt(instance, "127.0.0.1", "", sender, rcpt)
 	if err != nil {
 		w.t.Errorf("policy door, %s: %v", rcpt, err)
+	} else if !policyAnswer.MatchString(action) {
+		w.t.Errorf("policy door, %s: %q may not be said (docs/design.md, rule 11)", rcpt, action)
 	}
 	return action
 }
+
+// What the doors may say at all.
+var (
+	policyAnswer = regexp.MustCompile(`^(DUNNO|WARN [ -~]+|(45[0-9] 4|55[0-9] 5)\.[0-9]\.[0-9]+ [ -~]+)$`)
+	milterAnswer = regexp.MustCompile(`^(c|y (45[0-9] 4|55[0-9] 5)\.[0-9]\.[0-9]+ [ -~]+)$`)
+)
 
 // milterRcpt asks the milter door about one recipient, on a connection of its
 // own.
@@ -246,6 +255,9 @@ func (w *world) milterRcpt(rcpt string) string {
 	w.must(err)
 	answer, err := c.Rcpt(rcpt, "esmtp")
 	w.must(err)
+	if !milterAnswer.MatchString(answer) {
+		w.t.Errorf("milter door, %s: %q may not be said (docs/design.md, rule 11)", rcpt, answer)
+	}
 	return answer
 }
 
