@@ -54,6 +54,19 @@ func (n *Internet) Count(host, verb string, class int) int {
 	return sum
 }
 
+// CountByHost is Count of each host that has any.
+func (n *Internet) CountByHost(verb string, class int) map[string]int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := map[string]int{}
+	for k, c := range n.counts {
+		if k.verb == verb && (class < 0 || k.class == class) {
+			out[k.host] += c
+		}
+	}
+	return out
+}
+
 // Verbs returns all verbs that reached any host: what a safety test looks at.
 func (n *Internet) Verbs() []string {
 	n.mu.Lock()
