@@ -50,12 +50,14 @@ func (p pattern) match(host string) bool {
 	return host == string(p)
 }
 
-// match reports that every host of the route belongs to the provider: a domain
-// that also has a host elsewhere is nobody's customer.
-func (e entry) match(hosts []mx.Host) bool {
-	return !slices.ContainsFunc(hosts, func(h mx.Host) bool {
-		return !slices.ContainsFunc(e.suffix, func(p pattern) bool { return p.match(h.Name) })
-	})
+// hosts counts the hosts of the route that belong to the provider.
+func (e entry) hosts(hosts []mx.Host) (n int) {
+	for _, h := range hosts {
+		if slices.ContainsFunc(e.suffix, func(p pattern) bool { return p.match(h.Name) }) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s site) match(hosts []mx.Host) bool {

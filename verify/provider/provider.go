@@ -4,6 +4,11 @@
 // after it refused us. The book is book.toml; the operator's [pace],
 // [provider.*], [site.*] and [domain.*] are laid over it.
 //
+// A provider's truth, limits and scope hold where every MX host of the route is
+// the provider's: a domain that also has a host elsewhere is nobody's customer.
+// That probing is forbidden holds where any host is: a walk would come to it,
+// whatever stands beside it (docs/design.md, rule 7).
+//
 // The package counts nothing, opens no breaker and looks nothing up.
 package provider
 
@@ -59,14 +64,16 @@ func (s *Scope) UnmarshalText(b []byte) error { return word(s, b, SiteScope, Pro
 // Limits are the keys of [pace], per source and site, and per source and MX
 // address, in any sliding window.
 type Limits struct {
-	Connections          int           `toml:"connections"`
-	ConnectionsPerMinute int           `toml:"connections_per_minute"`
-	RcptsPerSession      int           `toml:"rcpts_per_session"`
-	RcptsPerTransaction  int           `toml:"rcpts_per_transaction"`
-	InvalidPerSession    int           `toml:"invalid_per_session"`
-	InvalidPerHour       int           `toml:"invalid_per_hour"`
-	ProbesPerMinute      int           `toml:"probes_per_minute"`
-	MinInterval          time.Duration `toml:"min_interval"`
+	Connections          int `toml:"connections"`
+	ConnectionsPerMinute int `toml:"connections_per_minute"`
+	RcptsPerSession      int `toml:"rcpts_per_session"`
+	// RcptsPerTransaction is at least 1, and more than 1 is treated as 1 in
+	// this version: each RCPT has a MAIL of its own.
+	RcptsPerTransaction int           `toml:"rcpts_per_transaction"`
+	InvalidPerSession   int           `toml:"invalid_per_session"`
+	InvalidPerHour      int           `toml:"invalid_per_hour"`
+	ProbesPerMinute     int           `toml:"probes_per_minute"`
+	MinInterval         time.Duration `toml:"min_interval"`
 }
 
 // DefaultLimits is the one literal of the [pace] defaults. They stay below the
@@ -130,15 +137,19 @@ func (t Terms) StayAway(r verdict.Reason) (d time.Duration, ok bool) {
 }
 
 // Terms merges what holds for a route. Of several [site.*] that match, the more
-// special one is laid over the more general.
+// special one is laid over the more general. One host of a provider that may
+// not be probed forbids the whole route, unless a [site.*] or the [domain.*]
+// that holds for it allows it.
 func (b *Book) Terms(r mx.Route) Terms {
 	t := Terms{Truth: UnknownTruth, Probing: true, Limits: b.pace}
 	if r.Outcome != mx.NullMX && len(r.Hosts) > 0 {
 		for _, e := range b.entries {
-			if e.match(r.Hosts) {
+			switch own := e.hosts(r.Hosts); {
+			case own == len(r.Hosts): // New lets no second entry match one host
 				t.Provider = e.name
 				t = t.with(e.terms).with(b.overrides[e.name])
-				break // New lets no two entries match one route
+			case own > 0:
+				t.Probing = t.Probing && (Terms{Probing: true}).with(e.terms).with(b.overrides[e.name]).Probing
 			}
 		}
 		for _, s := range b.sites {

@@ -105,6 +105,41 @@ func TestBookIsModest(t *testing.T) {
 	}
 }
 
+// TestForbiddenByOneHost: a foreign MX beside a forbidden one, of whatever
+// preference, does not open the way to it; all other terms need every host.
+func TestForbiddenByOneHost(t *testing.T) {
+	t.Parallel()
+	const outlook, yahoo, other = "hotmail-com.olc.protection.outlook.com", "mta5.am0.yahoodns.net", "mx.elsewhere.net"
+	allowed, forbidden := Partial{Probing: ptr(Allowed)}, Partial{Probing: ptr(Forbidden)}
+	both := map[string]Partial{"outlook": allowed, "tonline": allowed}
+	tests := []struct {
+		name    string
+		o       Overrides
+		hosts   []string
+		probing bool
+	}{
+		{"first", Overrides{}, []string{outlook, other}, false},
+		{"last", Overrides{}, []string{other, "mx2.elsewhere.net", outlook}, false},
+		{"beside another provider", Overrides{}, []string{yahoo, outlook}, false},
+		{"two forbidden", Overrides{}, []string{outlook, "mx00.t-online.de"}, false},
+		{"none forbidden", Overrides{}, []string{yahoo, other}, true},
+		{"provider allowed", Overrides{Provider: map[string]Partial{"outlook": allowed}}, []string{outlook, other}, true},
+		{"one of two allowed", Overrides{Provider: map[string]Partial{"outlook": allowed}}, []string{outlook, "mx00.t-online.de"}, false},
+		{"both allowed", Overrides{Provider: both}, []string{outlook, "mx00.t-online.de"}, true},
+		{"provider forbidden", Overrides{Provider: map[string]Partial{"yahoo": forbidden}}, []string{other, yahoo}, false},
+		{"domain allowed", Overrides{Domain: map[string]Partial{"example.org": allowed}}, []string{outlook, other}, true},
+		{"other domain allowed", Overrides{Domain: map[string]Partial{"example.net": allowed}}, []string{outlook, other}, false},
+		{"site of one host allowed", Overrides{Site: map[string]Partial{other: allowed}}, []string{outlook, other}, false},
+		{"site of all hosts allowed", Overrides{Site: map[string]Partial{".outlook.com": allowed}}, []string{outlook, "mx.outlook.com"}, true},
+	}
+	for _, tt := range tests {
+		got := newBook(t, tt.o).Terms(route(t, "example.org", tt.hosts...))
+		if got.Probing != tt.probing || got.Provider != "" || got.Truth != UnknownTruth || got.Limits != DefaultLimits() || got.ProviderScope {
+			t.Errorf("%s: %+v, want probing %v", tt.name, got, tt.probing)
+		}
+	}
+}
+
 func TestStayAway(t *testing.T) {
 	t.Parallel()
 	b := newBook(t, Overrides{
