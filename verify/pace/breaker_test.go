@@ -136,6 +136,49 @@ func mustParse(t *testing.T, raw string) reply.Reply {
 }
 
 // What the class says is followed, whatever the rules of package reply are.
+// A 5xx at RCPT that names our sender and not the recipient is about us,
+// whatever else it says (docs/design.md, rule 3).
+func TestReplyNamesSender(t *testing.T) {
+	tests := []struct{ reply, want string }{
+		{"550 5.1.1 <verify@probe.example.net>: User unknown in virtual mailbox table", "sender_refused"},
+		{"550 5.1.1 Verify@Probe.Example.NET does not exist.", "sender_refused"},
+		{"550-5.1.1 no such user|550 5.1.1 from=verify@probe.example.net.", "sender_refused"},
+		{"550 5.1.1 用户不存在verify@probe.example.net不存在", "sender_refused"},
+		{"553 mail from verify@probe.example.net: mailbox <ann@other.test> unknown", "sender_refused"},
+		// Of two addresses the words decide, and so they do without any.
+		{"550 5.1.1 <ann@plain.test>: unknown user (asked by <verify@probe.example.net>)", "mailbox_not_found"},
+		{"550 5.1.1 <ANN@plain.test>: User unknown", "mailbox_not_found"},
+		{"550 5.1.1 User unknown", "mailbox_not_found"},
+		// A part of another address is none.
+		{"550 5.1.1 <noverify@probe.example.net>: User unknown", "mailbox_not_found"},
+		{"550 5.1.1 <verify@probe.example.net.test>: User unknown", "mailbox_not_found"},
+		{"550 5.1.1 <joann@plain.test>: unknown (asked by verify@probe.example.net)", "sender_refused"},
+		// The recipient's own list of senders; a 4xx, which is no verdict.
+		{"550 5.7.1 verify@probe.example.net is not a member of this list", "recipient_policy"},
+		{"450 4.2.0 <verify@probe.example.net>: Greylisted", "greylisted"},
+	}
+	for _, tt := range tests {
+		inWorld(t, nil, func(w *world) {
+			r := w.site("plain.test", always(strings.ReplaceAll(tt.reply, "|", "\r\n")))
+			got := w.submit(r, "ann", nil).wait()
+			w.want(tt.reply, got.String(), tt.want)
+			synctest.Wait()
+			states := ""
+			if tt.want == "sender_refused" {
+				states = "domain:open:sender_refused:1"
+				if c := got.answers[0].Class; c.Scope != reply.ScopeDomain || c.FromHost || !c.Permanent || c.AboutMailbox() {
+					t.Errorf("%s: %+v", tt.reply, c)
+				}
+			}
+			w.want(tt.reply, w.states(), states)
+		})
+	}
+	// Without a sender nothing names it.
+	if names("<>: User unknown", "") {
+		t.Error("the null sender is named")
+	}
+}
+
 func TestTripClass(t *testing.T) {
 	for _, tt := range []struct {
 		stage verdict.Stage

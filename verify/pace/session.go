@@ -54,7 +54,7 @@ func (s *Session) Ask(ctx context.Context, rcpt address.Address, k Kind) Answer 
 		return Answer{Class: reply.Class{Reason: verdict.NotProbed}}
 	}
 	step := s.c.dialogue.Ask(ctx, rcpt)
-	class := s.c.classify(step)
+	class := s.c.classify(step, rcpt)
 	ev := s.c.evidence(probe.Transcript{TLS: s.c.tls, LocalIP: s.c.local}, step, class, rcpt)
 	s.p.lock()
 	defer s.p.unlock()

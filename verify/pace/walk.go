@@ -167,7 +167,7 @@ func (p *Pacer) walked(e *entry) {
 // openFailed decides after an attempt that did not come to a session: walk
 // on, rest the host, close the site.
 func (p *Pacer) openFailed(c *conn, e *entry, t probe.Transcript, last probe.Step) {
-	class := c.classify(last)
+	class := c.classify(last, e.job.Rcpt)
 	p.lock()
 	defer p.unlock()
 	ev := c.evidence(t, last, class, e.job.Rcpt)
