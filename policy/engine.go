@@ -290,13 +290,8 @@ func (e *Engine) VerifyNow(ctx context.Context, input, sender, tenant string, bu
 		if !strings.EqualFold(a.Local(), "postmaster") {
 			return verdict.New(verdict.InvalidSyntax, "", time.Now()), ""
 		}
-		return verdict.New(verdict.NotProbed, "", time.Now()), a.External()
-	case address.Literal, address.Dotless:
-		return verdict.New(verdict.NotProbed, "", time.Now()), a.External()
-	case address.Mailbox:
-	}
-	if e.o.Settings().skips(a.Domain().String()) {
-		return verdict.New(verdict.NotProbed, "", time.Now()), a.External()
+	case address.Mailbox, address.Literal, address.Dotless, address.Foreign:
+		// Whether it may be asked at all is the verdict engine's to say.
 	}
 	from, err := address.Parse(sender, address.External)
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Form is the notation in which an address arrives.
@@ -37,6 +39,7 @@ const (
 	NoDomain             // a bare local part (postmaster)
 	Literal              // user@[192.0.2.1]
 	Dotless              // a domain of one label, or with a numeric last label
+	Foreign              // a local part that is not UTF-8, or not printable: parsed, never sent
 )
 
 // Address is one parsed mailbox. It is comparable; only Parse and Make make
@@ -83,6 +86,8 @@ func (a Address) Kind() Kind {
 	switch {
 	case a.IsNull():
 		return Null
+	case !utf8.ValidString(a.local) || strings.ContainsFunc(a.local, unicode.IsControl):
+		return Foreign
 	case a.literal != "":
 		return Literal
 	case a.domain.IsZero():

@@ -93,8 +93,6 @@ func TestParseRefuses(t *testing.T) {
 		{Internal, "a\x00b@example.org", `control byte at offset 1 of "a\x00b@example.org"`},
 		{External, "a\r\nDATA@example.org", `control byte at offset 1 of "a\r\nDATA@example.org"`},
 		{Path, "<a\x7f@example.org>", `control byte at offset 2 of "<a\x7f@example.org>"`},
-		{Internal, "a\u0085@example.org", `control byte at offset 1 of "a\u0085@example.org"`},
-		{Internal, "a\xff@example.org", `octet that is not UTF-8 at offset 1 of "a\xff@example.org"`},
 		{Internal, "a@", `empty domain at offset 2 of "a@"`},
 		{Internal, "a@.", `empty domain at offset 2 of "a@."`},
 		{Internal, "a@b..c", `empty label at offset 4 of "a@b..c"`},
@@ -171,7 +169,7 @@ func TestMake(t *testing.T) {
 	if err != nil || a.External() != `"a b"@example.org` {
 		t.Errorf("Make = %q, %v", a, err)
 	}
-	for _, local := range []string{"", "a\nb", "a\xff", strings.Repeat("x", 2000)} {
+	for _, local := range []string{"", "a\nb", strings.Repeat("x", 2000)} {
 		if a, err := Make(local, d); err == nil {
 			t.Errorf("Make(%q) = %q", local, a)
 		}
@@ -194,6 +192,17 @@ func TestDomainUnicode(t *testing.T) {
 		}
 		if got := d.Unicode(); got != want {
 			t.Errorf("Unicode(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// What an MTA took from an old client is no syntax error, though nobody can be
+// asked about it.
+func TestForeignIsParsed(t *testing.T) {
+	for _, in := range []string{"j\xfcrgen@example.org", "a\u0085b@example.org"} {
+		a, err := Parse(in, Internal)
+		if err != nil || a.Kind() != Foreign {
+			t.Errorf("%q: kind %d, %v; want Foreign", in, a.Kind(), err)
 		}
 	}
 }

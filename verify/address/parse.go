@@ -2,8 +2,6 @@ package address
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
@@ -188,11 +186,8 @@ func (a Address) check(input string) *SyntaxError {
 	if a.local == "" {
 		return &SyntaxError{Input: input, What: "empty local part"}
 	}
-	if !utf8.ValidString(a.local) {
-		return &SyntaxError{Input: input, Offset: offsetIn(input, invalidUTF8), What: "octet that is not UTF-8"}
-	}
-	if strings.ContainsFunc(a.local, unicode.IsControl) {
-		return &SyntaxError{Input: input, Offset: offsetIn(input, unicode.IsControl), What: "control byte"}
+	if strings.ContainsFunc(a.local, isControl) {
+		return &SyntaxError{Input: input, Offset: max(0, strings.IndexFunc(input, isControl)), What: "control byte"}
 	}
 	if len(a.External()) > maxExternal {
 		return &SyntaxError{Input: input, What: "longer than 2000 octets"}
@@ -200,6 +195,5 @@ func (a Address) check(input string) *SyntaxError {
 	return nil
 }
 
-func offsetIn(input string, f func(rune) bool) int { return max(0, strings.IndexFunc(input, f)) }
-
-func invalidUTF8(r rune) bool { return r == utf8.RuneError }
+// isControl reports a control byte (RFC 5321 section 4.1.2 knows ASCII only).
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
