@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 
@@ -32,7 +33,7 @@ func (p *Pacer) seen() {
 	p.blind.misses = p.blind.misses[:0]
 	if p.blind.on {
 		p.blind.on = false
-		p.logger.Info("no longer blind: a site was connected to")
+		p.note(slog.LevelInfo, "no longer blind: a site was connected to")
 	}
 }
 
@@ -50,7 +51,7 @@ func (p *Pacer) unseen(site scopeKey) {
 		return
 	}
 	b.on, b.trial = true, p.now+blindTrial
-	p.logger.Warn("blind: the last sites tried all failed to connect", "sites", blindSites)
+	p.note(slog.LevelWarn, "blind: the last sites tried all failed to connect", "sites", blindSites)
 	o := &Outcome{Reason: verdict.NotProbed, Detail: detailBlind}
 	for _, s := range p.sites {
 		for _, l := range s.lanes {

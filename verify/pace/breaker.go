@@ -3,6 +3,7 @@ package pace
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -297,7 +298,7 @@ func (p *Pacer) closeBreaker(b *breaker) {
 // changed records a change.
 func (p *Pacer) changed(b *breaker, from string) {
 	until := p.wall(b.until)
-	p.logger.Info("breaker", "scope", string(b.key.scope), "name", b.key.name, "source", b.key.source,
+	p.note(slog.LevelInfo, "breaker", "scope", string(b.key.scope), "name", b.key.name, "source", b.key.source,
 		"from", from, "to", b.state, "reason", string(b.reason), "until", until, "text", b.evidence.Text)
 	p.keepBreaker(b)
 	p.later(call{breaker: &BreakerChange{

@@ -37,9 +37,10 @@ func (p *Pacer) Start() error {
 	}
 	p.started = true
 	p.alarms.set(&p.sweep.alarm, p.now+sweepEvery, &p.sweep)
-	p.loops.Add(2)
+	p.loops.Add(3)
 	go p.clock()
 	go p.callback()
+	go p.journal()
 	return nil
 }
 

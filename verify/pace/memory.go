@@ -3,6 +3,7 @@ package pace
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -85,7 +86,7 @@ func (p *Pacer) forgetCounts(l *limiter) {
 func (p *Pacer) save(key string, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		p.logger.Error("pace: cannot save", "key", key, "err", err)
+		p.note(slog.LevelError, "pace: cannot save", "key", key, "err", err)
 		return
 	}
 	p.o.Memory.SavePace(key, data)
@@ -111,7 +112,7 @@ func (p *Pacer) load() error {
 			err = fmt.Errorf("unknown kind")
 		}
 		if err != nil {
-			p.logger.Warn("pace: a stored value is left out", "key", key, "err", err)
+			p.note(slog.LevelWarn, "pace: a stored value is left out", "key", key, "err", err)
 		}
 	}
 	return nil

@@ -43,7 +43,8 @@ type Options struct {
 // Pacer owns queues, budgets, breakers and sessions. One lock guards them all
 // and is never held while anybody reads, writes or calls back; whoever changes
 // something decides under that lock what can begin now. Beside a goroutine for
-// each open connection there are two: one for the clock, one for callbacks.
+// each open connection there are three: one for the clock, one for callbacks,
+// one for the journal.
 type Pacer struct {
 	o      Options
 	opener opener
@@ -54,13 +55,14 @@ type Pacer struct {
 	ctx     context.Context // of all dialogues; ends when Stop waits no longer
 	cancel  context.CancelFunc
 	work    sync.WaitGroup // connections
-	loops   sync.WaitGroup // clock and callbacks
+	loops   sync.WaitGroup // clock, callbacks and journal
 	quit    chan struct{}  // ends the clock
 	silent  chan struct{}  // the clock has ended: no more calls
 	rearm   chan struct{}  // an earlier alarm was set
 	called  chan struct{}  // calls is not empty
-	once    sync.Once      // Stop
-	stopped error          // of Stop
+	notes   chan slog.Record
+	once    sync.Once // Stop
+	stopped error     // of Stop
 
 	mu       sync.Mutex
 	now      tick      // since when the lock is held
@@ -83,6 +85,8 @@ type Pacer struct {
 	gates    []*gate        // to be opened before the lock is released
 	ready    []*lane        // to be tried before the lock is released
 	calls    []call
+
+	unwritten int // lines that found no place in notes
 }
 
 // New returns a pacer that is to be started.
@@ -97,6 +101,7 @@ func newPacer(o Options, op opener) *Pacer {
 	p := &Pacer{
 		o: o, opener: op, logger: o.Logger, epoch: time.Now(),
 		quit: make(chan struct{}), silent: make(chan struct{}), rearm: make(chan struct{}, 1), called: make(chan struct{}, 1),
+		notes: make(chan slog.Record, maxNotes),
 		sites: make(map[scopeKey]*site), limiters: make(map[limiterKey]*limiter),
 		breakers: make(map[breakerKey]*breaker), tenants: make(map[string]int),
 		global: newLimiter(limiterKey{kind: "global"}), wakeAt: never,

@@ -32,6 +32,7 @@ type world struct {
 	p        *Pacer
 	settings atomic.Pointer[Settings]
 	mem      *memory
+	logger   *slog.Logger // nil: discards
 
 	mu        sync.Mutex
 	dialogues []Dialogue
@@ -107,7 +108,7 @@ func (w *world) start() {
 	}
 	p, err := New(Options{
 		Settings: w.settings.Load, Prober: probe.New(probe.Options{Dial: dial}), Memory: w.mem,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: w.logger,
 		OnDialogue: func(d Dialogue) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -129,12 +130,16 @@ func (w *world) start() {
 }
 
 func (w *world) stop() {
+	w.stopPacer()
+	w.net.Close()
+}
+
+func (w *world) stopPacer() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := w.p.Stop(ctx); err != nil {
 		w.t.Error(err)
 	}
-	w.net.Close()
 }
 
 // told returns the breaker changes so far, one word each.
