@@ -22,7 +22,10 @@ type Class struct {
 	Rule      string // id in Rules
 	// FromHost: a rule keyed on the provider of the MX host gave the meaning ("book pattern").
 	FromHost bool
-	// PlainUnknown: a plain unknown-user reply (what postmaster@ may get without meaning a blanket refusal).
+	// PlainUnknown: an unknown user in the plainest words, or in those of the
+	// provider of the MX host: what postmaster@ may get without meaning a
+	// blanket refusal. Words that fit a part of the server, a moment, a list or
+	// our sender as well are not plain, even where they give mailbox_not_found.
 	PlainUnknown bool
 }
 

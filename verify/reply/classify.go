@@ -93,6 +93,8 @@ func (c *compiled) meets(q question, s *scan) bool {
 		return false
 	case len(c.enhanced) > 0 && !slices.ContainsFunc(c.enhanced, q.enhanced.in):
 		return false
+	case slices.ContainsFunc(c.notEnhanced, q.enhanced.in):
+		return false
 	case len(c.Hosts) > 0 && !hostIn(q.host, c.Hosts):
 		return false
 	case c.Words != 0 && s.words > c.Words:
@@ -129,8 +131,8 @@ func hostIn(host string, names []string) bool {
 func (c *compiled) class(q question, namesUs bool) Class {
 	k := Class{
 		Reason: c.Reason, Scope: c.Scope, Permanent: q.code >= 500, Rule: c.ID, FromHost: len(c.Hosts) > 0 || hostIn(q.host, c.Home),
-		PlainUnknown: c.Reason == verdict.MailboxNotFound && !c.Vague,
 	}
+	k.PlainUnknown = c.Plain && (len(c.Home) == 0 || k.FromHost)
 	if len(c.Home) > 0 && !k.FromHost && k.Scope != ScopeRecipient {
 		k.Scope = ""
 	}

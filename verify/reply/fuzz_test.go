@@ -17,6 +17,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"250 ok\r\n", "550-5.1.1 a\n550 5.1.1 b\n", "421\r\n", "550 \x00\r\n", "550-a\r\n551 b\r\n", "999 x\r\n", "450 4.2.0 <a@b>: Greylisted\r\n",
 		"550 5.4.1 Recipient address rejected: Access denied. AS(201806281)\r\n", "550 \xff\xfe\r\n", "550 Пользователь не найден\r\n",
+		"550 <\"a \\\" b>\"@c>: x\r\n", "550 \"a b\"@c <\"\r\n", "550 <a b@c> <d@e f>\r\n",
 	} {
 		f.Add([]byte(s), "a@b")
 	}
@@ -61,7 +62,7 @@ func checkClass(t *testing.T, stage verdict.Stage, r Reply, c Class) {
 		s == verdict.Deliverable && (r.Code >= 300 || !atRcpt) {
 		t.Fatalf("%s %d: %+v", stage, r.Code, c)
 	}
-	if c.Permanent != (r.Code >= 500) {
+	if c.Permanent != (r.Code >= 500) || c.PlainUnknown && c.Reason != verdict.MailboxNotFound {
 		t.Fatalf("%d: %+v", r.Code, c)
 	}
 }

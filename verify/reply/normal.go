@@ -128,6 +128,8 @@ func special(text string, hasAt bool) (word string, n int) {
 	switch c := text[0]; {
 	case c == '<':
 		return bracketed(text)
+	case c == '"' && hasAt:
+		return quotedAddress(text)
 	case c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' || c == ':':
 		if n = ipLen(text); n > 0 {
 			return wordIP, n
@@ -152,22 +154,58 @@ func special(text string, hasAt bool) (word string, n int) {
 	return wordAddress, n
 }
 
-// bracketed reads "<name>"; a URL in brackets is left to be read.
+// bracketed reads "<name>"; a URL in brackets is left to be read. Spaces are
+// taken only before the last at sign: those of a local part that was quoted
+// (RFC 5321 section 4.1.2), whether the quotes are still there or not.
 func bracketed(text string) (word string, n int) {
+	space, at, quoted := 0, 0, 1+quotedLen(text[1:])
 	for n = 1; n < len(text) && n < maxToken; n++ {
 		switch c := text[n]; {
 		case c == '>' && n == 1:
 			return wordNull, 2
+		case c == '>' && n < quoted: // within the quotes
 		case c == '>':
-			if strings.Contains(text[:n], "://") {
+			if space > at || strings.Contains(text[:n], "://") {
 				return "", 0
 			}
 			return wordAddress, n + 1
-		case c == ' ' || c == '<':
+		case c == ' ':
+			space = n
+		case c == '@':
+			at = n
+		case c == '<' && n >= quoted:
 			return "", 0
 		}
 	}
 	return "", 0
+}
+
+// quotedAddress reads an address whose local part is a quoted string.
+func quotedAddress(text string) (word string, n int) {
+	n = quotedLen(text)
+	if n == 0 || n == len(text) || text[n] != '@' {
+		return "", 0
+	}
+	for n++; n < len(text) && n < maxToken && !endsAddress(text[n]); n++ {
+	}
+	return wordAddress, n
+}
+
+// quotedLen returns the length of the quoted string that a text begins with
+// (RFC 5321 section 4.1.2), 0 for none.
+func quotedLen(text string) int {
+	if text == "" || text[0] != '"' {
+		return 0
+	}
+	for n := 1; n < len(text) && n < maxToken; n++ {
+		switch text[n] {
+		case '"':
+			return n + 1
+		case '\\':
+			n++
+		}
+	}
+	return 0
 }
 
 func endsAddress(c byte) bool {

@@ -110,7 +110,7 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"$namesus", "$sender", "spam*", "your", "policy", "sent to", "message blocked", "blocked by", "by the user",
-			"content",
+			"content", "temporar*", "migrat*", "by another", "again",
 		},
 	},
 	{

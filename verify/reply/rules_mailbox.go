@@ -33,7 +33,7 @@ var noMX = []string{
 // them no word for absent or shut is believed.
 var doubts = []string{
 	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
-	"check failed", "database error", "database does not", "file", "files", "script", "program", "plugin", "timeout",
+	"check failed", "database error", "database does not", "error reading", "file", "files", "script", "program", "plugin", "timeout",
 	"timed out", "internal error", "server error", "spam*", "virus", "reputation", "captcha",
 }
 
@@ -49,8 +49,8 @@ var mailboxRules = []Rule{
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
 			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
 		},
-		Not: slices.Concat(doubts, []string{
-			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
+		Not: slices.Concat(doubts, permits, []string{
+			"temporar* .. again", "temporar* .. later", "again later", "sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
 			"doesnt exist", "not exist", "not found",
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
@@ -126,78 +126,6 @@ var mailboxRules = []Rule{
 			"user unknown", "unknown user", "no such", "does not exist", "doesnt exist", "not found", "unknown recipient",
 		},
 	},
-	{
-		ID: "unknown-user", Means: "the mailbox is not there, in words that leave no doubt",
-		From:   "RFC 3463: x.1.1; every MTA",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
-		Any: []string{
-			"$mbox $missing", "user unknown", "unknown user", "no recipient with", "no recipient by", "no user with",
-			"no account with", "userunknown", "no such user", "no such recipient", "no such mailbox",
-			"no such account", "no such address", "no such person", "no such customer", "no such alias", "no such email*",
-			"no such mail", "no such local", "no such name", "no such maildrop", "recipientnotfound", "recipnotfound",
-			"exrecipnotfound", "adr recip*", "recipient not ok", "user @ not ok", "not a known user", "not a valid user",
-			"not a local user", "not a valid mailbox", "not a valid recipient", "not our customer", "not our user",
-			"not one of our users", "no mailbox here", "no mailbox by that name", "no mailbox for",
-			"no mailbox with that name", "no mail box available", "no mailbox available", "no mailbox found",
-			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here", "no user of", "no account of", "no mailbox of", "no user called", "no account for", "no user for", "no one called", "no matches for",
-			"no match for", "user is not local", "no user by that name", "no user here", "no user named", "nobody here", "nobody by that name", "nobody with that",
-			"nobody at this", "no one here", "no one by that name", "no one with that", "no one at this", "by that name here",
-			"by this name here", "not deliverable .. unknown", "unknown or illegal alias", "unknown local part",
-			"unknown localpart", "user path no exist", "missing home directory", "mailing list not found",
-			"mailing list expansion problem", "not listed in public name", "unrouteable address", "unroutable address",
-			"unrouteable recipient", "unroutable recipient", "undeliverable address", "bad destination mailbox",
-			"bad destination email", "bad destination address", "does not like recipient", "in my validrcptto",
-			"not in recipient map", "recipient map", "in virtual users", "virtual users table", "user table", "user database",
-			"there is no user", "there is no @", "there is no mailbox", "there is no account", "there is no such", "no entry for",
-			"present in directory", "no longer on server", "no longer with the company", "no longer employed",
-			"no longer an employee", "no longer works", "does not work here", "doesnt work here", "doesnt live here",
-			"does not live here", "no longer here", "moved and left", "not a current", "mailbox unavailable or not local",
-			"user invalid", "invalid user", "invalid recipient", "invalid recipients", "recipient invalid",
-			"recipients invalid", "invalid mailbox", "mailbox invalid", "mailbox unallocated", "user is not known",
-			"not known here", "user not local", "not local address", "callout verification failed",
-			"recipient verification failed", "recipient verify failed",
-		},
-		Not: slices.Concat(doubts, []string{
-			"$sender", "unknown command", "not relay*", "password", "credentials", "login", "user command", "envelope from", "envelope sender", "header*", "send from",
-		}),
-	},
-	{
-		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
-		From:   "RFC 3463: x.1.1; every MTA",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
-		Any: []string{
-			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent", "$who .. $absent",
-			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
-			"$unknownadj .. recipient", "bad recipient*", "bad mailbox", "bad user", "mailbox has moved", "exists that user", "not user of",
-			"not a user of", "unknown to us",
-			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
-			"is not here", "left the company",
-		},
-		Not: slices.Concat(doubts, []string{
-			"$sender", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
-			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
-			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
-			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
-			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*", "mx record*",
-			"your domain", "envelope*", "return address", "from address", "send from", "password",
-		}),
-	},
-}
-
-// shortRules: words that leave no other subject where nothing else is said.
-var shortRules = []Rule{
-	{
-		ID: "unknown-short", Means: "a name alone, and that it does not exist",
-		From:   "field practice: local parts without their domain",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6, Vague: true,
-		Any: []string{
-			"not exist", "does not exist", "doesnt exist", "not on this system", "not on this server", "not on this host",
-		},
-		Not: []string{
-			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
-			"directory", "it", "message", "link", "url",
-		},
-	},
 }
 
 // domainRules and codeRules decide by code where the words do not.
@@ -231,11 +159,11 @@ var codeRules = []Rule{
 	{
 		ID: "unknown-user-code", Means: "the code says unknown user, and the words do not deny it",
 		From:   "RFC 3463: x.1.1, x.1.6",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Vague: true,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.1", "1.6"},
 		Not: []string{
 			"temporar*", "try again", "later", "$sender", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server", "domain", "allowed", "blocked", "accepted",
+			"connection", "server", "domain", "allowed", "blocked", "accepted", "restrict*", "group", "members",
 		},
 	},
 	{

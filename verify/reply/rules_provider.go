@@ -48,14 +48,14 @@ var providerRules = []Rule{
 	{
 		ID: "ms-no-such-recipient", Means: "the recipient is not in the tenant's directory (DBEB)",
 		From:   "Microsoft Learn: Directory-Based Edge Blocking, 5.4.1",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft, Plain: true,
 		Enhanced: []string{"4.1"},
 		Any:      []string{"recipient address rejected", "access denied"},
 	},
 	{
 		ID: "ms-mailbox-unavailable", Means: "the mailbox does not exist",
 		From:   "Outlook.com consumer MX: 550 5.5.0 with an S20… tag",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft, Plain: true,
 		Enhanced: []string{"5.0", "1.1"},
 		Any:      []string{"mailbox unavailable"},
 	},
@@ -71,6 +71,12 @@ var providerRules = []Rule{
 		From:   "Outlook.com consumer MX: 550 5.5.0 with an S20… tag",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Any: []string{"mailbox unavailable s20*"},
+	},
+	{
+		ID: "ms-recipient-not-found", Means: "no mailbox of the organization has this address",
+		From:   "Exchange NDR list: 5.1.1 and 5.1.10, RESOLVER.ADR",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMicrosoft, Plain: true,
+		Any: []string{"recipientnotfound", "recipnotfound", "exrecipnotfound"},
 	},
 	{
 		ID: "ms-not-authorized", Means: "the recipient takes mail only from some senders",
@@ -120,7 +126,7 @@ var providerRules = []Rule{
 	{
 		ID: "google-unknown", Means: "the account does not exist",
 		From:   "Google Workspace SMTP error list, 5.1.1; its replies end with gsmtp",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsGoogle,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsGoogle, Plain: true,
 		Enhanced: []string{"1.1"},
 		Any:      []string{"gsmtp"},
 	},
@@ -191,7 +197,7 @@ var providerRules = []Rule{
 	{
 		ID: "gmx-unknown", Means: "the mailbox does not exist",
 		From:   "postmaster.gmx.net: error messages",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsGMX,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsGMX, Plain: true,
 		Any: []string{"mailbox unavailable"},
 	},
 
@@ -205,7 +211,7 @@ var providerRules = []Rule{
 	{
 		ID: "orange-unknown", Means: "the mailbox does not exist",
 		From:   "Orange: OFR416; La Poste: LPN416",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsOrange,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsOrange, Plain: true,
 		Any: []string{"ofr 416", "ofr416", "lpn 416", "lpn416", "lpn007 416"},
 	},
 	{
@@ -272,7 +278,7 @@ var providerRules = []Rule{
 	{
 		ID: "comcast-unknown", Means: "not a customer",
 		From:   "Comcast postmaster: error codes",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsComcast,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsComcast, Plain: true,
 		Any: []string{"not our customer", "mailbox unallocated"},
 	},
 	{
@@ -340,7 +346,7 @@ var providerRules = []Rule{
 	{
 		ID: "netease-unknown", Means: "the mailbox does not exist",
 		From:   "NetEase: error codes RP:USN, RC:NE",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsNetEase,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsNetEase, Plain: true,
 		Any: []string{"rp usn", "rc ne", "mr nad"},
 	},
 	{
@@ -358,90 +364,14 @@ var providerRules = []Rule{
 	{
 		ID: "mailru-unknown", Means: "the mailbox does not exist",
 		From:   "mail.ru: invalid mailbox texts",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMailRu,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMailRu, Plain: true,
 		Any: []string{"message was not accepted invalid mailbox"},
 		Not: []string{"$full", "disabled"},
 	},
 	{
 		ID: "yandex-unknown", Means: "the mailbox does not exist, although the code says policy",
 		From:   "Yandex MX: 550 5.7.1 No such user!",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsYandex,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsYandex, Plain: true,
 		Any: []string{"no such user"},
-	},
-
-	// Gateways
-	{
-		ID: "mimecast-sender", Means: "the recipient's side has blocked the sender",
-		From:   "Mimecast: SMTP error codes",
-		Reason: verdict.SenderRefused, Hosts: hostsMimecast,
-		Any: []string{
-			"envelope blocked", "administrative prohibition", "sender address blocked", "sender address is blocked",
-		},
-	},
-	{
-		ID: "mimecast-blocked", Means: "our address is refused",
-		From:   "Mimecast: SMTP error codes",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMimecast,
-		Any: []string{
-			"csi mimecast", "zen mimecast", "host network not allowed", "ip temporarily blacklisted", "envelope rejected",
-			"dmarc sender invalid", "local cidr blocked", "local rbl blocked", "anti spoofing",
-		},
-	},
-	{
-		ID: "mimecast-greylisting", Means: "the first attempt is deferred",
-		From:   "Mimecast: greylisting shows as a shortage of resources",
-		Reason: verdict.Greylisted, Digit: 4, Hosts: hostsMimecast,
-		Any: []string{"internal resource*", "resources are temporarily unavailable", "greylist*"},
-	},
-	{
-		ID: "mimecast-unknown", Means: "the recipient is not known",
-		From:   "Mimecast: SMTP error codes, recipient validation",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMimecast,
-		Any: []string{"invalid recipient", "known address verification failed", "recipient validation"},
-	},
-	{
-		ID: "proofpoint-blocked", Means: "our address is refused",
-		From:   "Proofpoint: ipcheck, Dynamic Reputation",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsProof,
-		Any: []string{"ipcheck proofpoint", "prs proofpoint", "dnsbl*", "blocked", "proofpoint dynamic reputation"},
-	},
-	{
-		ID: "telekom-blocked", Means: "our address is not known to Telekom and must be presented first",
-		From:   "T-Online postmaster: tosa",
-		Reason: verdict.ProbeBlocked, Scope: ScopeSite, Hosts: hostsTelekom,
-		Any: []string{"ask your postmaster", "tosa", "a problem occurred", "nowl", "dial"},
-	},
-	{
-		ID: "cisco-harvest", Means: "we asked for too many addresses that do not exist (DHAP)",
-		From:   "Cisco Secure Email guide: Directory Harvest Attack Prevention",
-		Reason: verdict.RateLimited, Scope: ScopeSite, Hosts: hostsCisco,
-		Any: []string{"too many invalid recipients"},
-	},
-	{
-		ID: "cisco-unknown", Means: "refused by the recipient table or directory",
-		From:   "Cisco Secure Email guide: LDAP accept, recipient access table",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
-		Enhanced: []string{"1.0"},
-		Any:      []string{"address rejected"},
-		Not:      []string{"$sender .. rejected", "sender", "bounce"},
-	},
-	{
-		ID: "trend-unknown", Means: "the recipient is not in the directory, although the code says policy",
-		From:   "Trend Micro Email Security: Invalid-Recipient",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsTrend,
-		Any: []string{"invalid recipient"},
-	},
-	{
-		ID: "barracuda-unknown", Means: "the back-end knows no such user",
-		From:   "Barracuda: cuda_nsu",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
-		Any: []string{"cuda nsu"},
-	},
-	{
-		ID: "barracuda-blocked", Means: "our address is refused",
-		From:   "Barracuda: permanent failure … blocked",
-		Reason: verdict.ProbeBlocked, Scope: ScopeSite, Home: hostsBarracuda,
-		Any: []string{"permanent failure for one or more recipients"},
-		And: []string{"blocked"},
 	},
 }

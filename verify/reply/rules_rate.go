@@ -62,6 +62,14 @@ var rateRules = []Rule{
 		Not: []string{"mailbox"},
 	},
 	{
+		ID: "system-busy-early", Means: "the server is too busy for anybody: no address, list or rate of ours is named",
+		From:   "RFC 5321 section 3.8; sendmail load limits, Exchange back pressure",
+		Reason: verdict.TemporaryFailure, At: Early, Digit: 4,
+		Enhanced: []string{"4.5", "3.2"},
+		Any:      []string{"too busy", "overload*", "server busy", "are busy", "congestion"},
+		Not:      []string{"$namesus"},
+	},
+	{
 		ID: "system-busy", Means: "the server is too busy for us now",
 		From:   "sendmail load limits, Exchange back pressure",
 		Reason: verdict.RateLimited, Digit: 4,
@@ -73,6 +81,14 @@ var rateRules = []Rule{
 // quotaRules: the mailbox exists and has no room.
 var quotaRules = []Rule{
 	{
+		ID: "system-full-code", Means: "the code says that the server has no room",
+		From:     "RFC 3463: x.3.1; sendmail",
+		Reason:   verdict.TemporaryFailure,
+		Enhanced: []string{"3.1"},
+		Any:      []string{"disk space", "no space", "insufficient space", "storage", "disk quota"},
+		Not:      []string{"mailbox", "user", "over quota"},
+	},
+	{
 		ID: "system-full", Means: "the server has no room, not the mailbox",
 		From:   "RFC 3463: x.3.1; Postfix: Insufficient system storage",
 		Reason: verdict.TemporaryFailure,
@@ -80,9 +96,9 @@ var quotaRules = []Rule{
 			"system storage", "mail system full", "system full", "disk full", "no space left", "out of disk space",
 			"server is out of space", "server .. disk space", "queue file", "spool .. full", "system .. out of",
 			"server full", "queue is full", "queue full", "system disk", "insufficient system", "out of memory",
-			"system resources", "server disk", "insufficient disk space try again later",
+			"system resources", "server disk", "insufficient disk space",
 		},
-		Not: []string{"mailbox", "user", "quota"},
+		Not: []string{"mailbox", "user", "quota", "@ .. insufficient disk space"},
 	},
 	{
 		ID: "mailbox-full", Means: "the mailbox is over its quota",

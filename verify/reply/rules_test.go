@@ -35,6 +35,9 @@ func TestRulesAreWhole(t *testing.T) {
 		if r.Reason.Status() == verdict.Undeliverable && (r.At != AtRcpt || r.Digit != 5) {
 			t.Errorf("%s: %s may only be said of a 5xx at RCPT", r.ID, r.Reason)
 		}
+		if r.Plain && r.Reason != verdict.MailboxNotFound {
+			t.Errorf("%s: %s is no plain unknown user", r.ID, r.Reason)
+		}
 		if r.Reason.Status() == verdict.Deliverable {
 			t.Errorf("%s: no refusal is %s", r.ID, r.Reason)
 		}

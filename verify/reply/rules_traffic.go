@@ -51,6 +51,31 @@ var trafficRules = []Rule{
 		},
 	},
 	{
+		ID: "server-part", Means: "a part of the server is missing or cannot be read: not the mailbox",
+		From:   "RFC 3463: x.3.5, x.4.3; field practice: stores and tables behind the server",
+		Reason: verdict.TemporaryFailure, At: AtRcpt,
+		Any: []string{
+			"$part $missing", "$part is missing", "$part unavailable", "$part is unavailable", "$part not available",
+			"$part is not available", "find $part", "find the $part", "locate $part", "locate the $part", "reach $part",
+			"reach the $part", "error reading", "error opening", "error accessing", "error querying", "failed to read",
+			"unable to read", "cannot read", "try primary", "try the primary", "use the primary", "at backup mx",
+		},
+		Not: []string{"your mail server", "no such user", "user unknown"},
+	},
+	{
+		ID: "mailbox-held", Means: "the mailbox is held for now: by another process, or while it is moved",
+		From:   "RFC 3463: x.2.1 and x.3.0 as used for locks; field practice",
+		Reason: verdict.TemporaryFailure, At: AtRcpt,
+		Any: []string{
+			"locked by", "locked during", "locked while", "locked for", "in use by", "$who .. migrat*", "$who .. being moved",
+			"$who .. temporar* .. again", "$who .. temporar* .. later", "$who .. at this time", "$who .. at the moment",
+		},
+		Not: []string{
+			"user unknown", "no such user", "locked by the administrator", "locked by administrator", "locked by admin",
+			"locked for abuse", "locked for spam*", "locked for inactivity",
+		},
+	},
+	{
 		ID: "tls", Means: "TLS is demanded",
 		From:   "RFC 3207 section 4: 530; RFC 5248: x.7.10",
 		Reason: verdict.TLSRequired,
@@ -150,6 +175,29 @@ var trafficRules = []Rule{
 // policyRules: the recipient's side refuses, and does not say whether the
 // mailbox exists.
 var policyRules = []Rule{
+	{
+		ID: "recipient-permit", Means: "the recipient keeps a list of whom it takes mail from, or takes none from outside",
+		From:   "challenge and permission systems; list managers; Exchange",
+		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
+		Any: []string{
+			"permission*", "whitelist*", "white list*", "allowlist*", "in .. contacts", "list members", "challenge*",
+			"list of permitted", "list of allowed", "permitted addresses", "allowed addresses", "you are unknown",
+			"you are not known", "youre unknown", "external delivery", "external email", "externally", "internet mail",
+			"internet email", "internet delivery", "from the internet", "group restricted", "group is restricted",
+		},
+		Not: []string{
+			"ip", wordIP, "ip address", "your server", "your mail server", "your mailserver", "your host", "client", "user unknown",
+			"no such user",
+		},
+	},
+	{
+		ID: "recipient-restricted", Means: "the code says policy, and the words say restricted: not shut",
+		From:   "RFC 3463: x.7.1",
+		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
+		Enhanced: []string{"7.0-2"},
+		Any:      []string{"restricted"},
+		Not:      []string{"user unknown", "no such user"},
+	},
 	{
 		ID: "recipient-policy", Means: "the recipient, or its administrator, does not want it",
 		From:   "Postfix access maps; Exchange restrictions; list managers",

@@ -2,6 +2,18 @@ package reply
 
 import "rcptgate/verify/verdict"
 
+// notOfMailboxWorld: the sender, the message, a part of the server, and what
+// is so for now only.
+var notOfMailboxWorld = []string{
+	"sender", "expediteur", "absender", "remitente", "remetente", "mittente", "отправител*", "发件人", "寄件人", "送信者",
+	"domain", "domaine", "dominio", "域名", "ip", wordIP, "ptr", "reverse", "dns", "fehler", "erreur", "error desconocido",
+	"erro desconhecido", "errore", "ошибк*", "エラー", "blad", "chyba", "nachricht*", "mensaje*", "mensagem*", "messaggio*",
+	"сообщени*", "письм*", "hostname", "server",
+	"datenbank*", "benutzerdaten*", "database*", "base de datos", "base de donnees", "banco de dados", "база данных", "базы данных",
+	"数据库", "データベース", "servidor", "serveur", "temporar*", "temporair*", "temporal*", "vorubergehend", "voruebergehend",
+	"временно", "berechtig*", "autoriz*", "permis*", "permess*",
+}
+
 // worldRules: the same in other languages. Letters are compared without their
 // accents.
 var worldRules = []Rule{
@@ -50,9 +62,27 @@ var worldRules = []Rule{
 		},
 	},
 	{
-		ID: "unknown-user-world", Means: "the mailbox is not there",
+		ID: "unknown-user-world", Means: "the mailbox is not there, in words that leave no doubt",
 		From:   "servers that answer in the language of their users",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Plain: true,
+		Any: []string{
+			"empfanger unbekannt", "empfaenger unbekannt", "unbekannter empfanger", "unbekannter empfaenger",
+			"benutzer unbekannt", "unbekannter benutzer", "existiert nicht", "utilisateur inconnu", "destinataire inconnu",
+			"nexiste pas", "n existe pas", "usuario desconocido", "destinatario desconocido", "no existe",
+			"usuario desconhecido", "destinatario desconhecido", "nao existe", "utente sconosciuto",
+			"destinatario sconosciuto", "non esiste", "onbekende gebruiker", "gebruiker onbekend", "bestaat niet",
+			"okand mottagare", "okand anvandare", "finns inte", "ukendt bruger", "ukendt modtager", "findes ikke",
+			"ukjent bruker", "ukjent mottaker", "finnes ikke", "nie istnieje", "uzytkownik nieznany", "neexistuje",
+			"nem letezik", "nu exista", "нет такого пользователя", "не существует", "用户不存在", "收件人不存在", "邮箱不存在",
+			"無此用戶", "无此用户", "存在しません", "존재하지않",
+		},
+		And: []string{"$whoworld"},
+		Not: notOfMailboxWorld,
+	},
+	{
+		ID: "unknown-words-world", Means: "the mailbox is not there",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
 			// German
 			"empfanger .. unbekannt", "empfaenger .. unbekannt", "unbekannter empfanger", "unbekannter empfaenger",
@@ -118,11 +148,6 @@ var worldRules = []Rule{
 			"ไม่มี",
 		},
 		And: []string{"$whoworld"},
-		Not: []string{
-			"sender", "expediteur", "absender", "remitente", "remetente", "mittente", "отправител*", "发件人", "寄件人", "送信者",
-			"domain", "domaine", "dominio", "域名", "ip", wordIP, "ptr", "reverse", "dns", "fehler", "erreur", "error desconocido",
-			"erro desconhecido", "errore", "ошибк*", "エラー", "blad", "chyba", "nachricht*", "mensaje*", "mensagem*", "messaggio*",
-			"сообщени*", "письм*", "hostname", "server",
-		},
+		Not: notOfMailboxWorld,
 	},
 }

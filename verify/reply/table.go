@@ -31,8 +31,11 @@ type Rule struct {
 	And      []string // a second set, one of which must be there too
 	Not      []string // none of these may be there
 	Words    int      // at most so many words in all, where not 0
-	// Vague: the words fit a blanket refusal as well as an unknown user.
-	Vague bool
+	// NotEnhanced: codes, written as in Enhanced, of which it may be none.
+	NotEnhanced []string
+	// Plain: the words fit nothing but an unknown user, so that postmaster@ may
+	// get them too without a blanket refusal; with Home, they fit only there.
+	Plain bool
 }
 
 // Part tells the two halves of a dialogue apart.
@@ -51,7 +54,7 @@ func Rules() []Rule {
 	for i := range rules {
 		r := &rules[i]
 		r.Codes, r.Enhanced, r.Hosts = slices.Clone(r.Codes), slices.Clone(r.Enhanced), slices.Clone(r.Hosts)
-		r.Home = slices.Clone(r.Home)
+		r.Home, r.NotEnhanced = slices.Clone(r.Home), slices.Clone(r.NotEnhanced)
 		r.Any, r.And, r.Not = slices.Clone(r.Any), slices.Clone(r.And), slices.Clone(r.Not)
 	}
 	return rules
@@ -62,8 +65,8 @@ func Rules() []Rule {
 // (docs/design.md, rule 3).
 func ruleTable() []Rule {
 	return slices.Concat(
-		providerRules, greylistRules, blockRules, rateRules, quotaRules, senderRules,
-		trafficRules, policyRules, mailboxRules, worldRules, shortRules, domainRules, codeRules,
+		providerRules, gatewayRules, greylistRules, blockRules, rateRules, quotaRules, senderRules,
+		trafficRules, policyRules, mailboxRules, unknownRules, worldRules, shortRules, domainRules, codeRules,
 	)
 }
 
@@ -80,8 +83,8 @@ type table struct {
 
 type compiled struct {
 	Rule
-	enhanced []enhancedRange
-	and, not []uint16
+	enhanced, notEnhanced []enhancedRange
+	and, not              []uint16
 }
 
 type enhancedRange struct{ subject, from, to int }
@@ -98,6 +101,9 @@ func newTable(rules []Rule, classes map[string][]string) *table {
 		c := compiled{Rule: r}
 		for _, e := range r.Enhanced {
 			c.enhanced = append(c.enhanced, parseRange(r.ID, e))
+		}
+		for _, e := range r.NotEnhanced {
+			c.notEnhanced = append(c.notEnhanced, parseRange(r.ID, e))
 		}
 		for _, s := range r.Any {
 			steps[i] = append(steps[i], t.phrases.compile(s))

@@ -81,12 +81,20 @@ var wordClasses = map[string][]string{
 	// mbox and missing: the plainest of who and absent.
 	"mbox": {
 		"user", "mailbox", "recipient", "account", "addressee", "email address", "recipient address", "mail account",
-		"email account", "user account", "alias", "username", "local part", "@",
+		"email account", "user account", "alias", "username", "local part", "recipients", "@",
 	},
 	"missing": {
 		"unknown", "is unknown", "not known", "is not known", "isnt known", "not found", "was not found", "is not found",
 		"could not be found", "couldnt be found", "cannot be found", "does not exist", "doesnt exist", "do not exist",
-		"dont exist", "no longer exists", "not exist", "not exists", "nonexistent", "non existent",
+		"dont exist", "no longer exists", "not exist", "not exists", "nonexistent", "non existent", "is not existing",
+		"are unknown",
+	},
+	// part: what a server consists of.
+	"part": {
+		"mailbox server", "mail server", "user server", "users server", "home server", "mailbox host", "mail host",
+		"mail store", "mailbox store", "message store", "user store", "mailbox path", "mail path", "storage path",
+		"mailbox database", "user database", "users database", "recipient database", "account database", "ldap server",
+		"directory server", "storage server", "backend server", "backup mx", "primary mx", "secondary mx",
 	},
 	// unknownAdj: what stands before a name of a mailbox that is not there.
 	"unknownadj": {

@@ -1,0 +1,139 @@
+package reply
+
+import (
+	"slices"
+
+	"rcptgate/verify/verdict"
+)
+
+// policyCodes are the codes of security and policy (RFC 3463: x.7.x). Beside
+// them only the plainest words are believed to be about an absent mailbox.
+var policyCodes = []string{"7.0-999"}
+
+// plainUnknown says that a mailbox is not there, and cannot be said of a
+// mailbox that is.
+var plainUnknown = []string{
+	"$mbox $missing", "user unknown", "unknown user", "unknown recipient", "unknown mailbox", "unknown account",
+	"userunknown", "no such user", "no such recipient", "no such mailbox", "no such account", "nonexistent user",
+	"non existent user", "no mailbox here by that name", "account that you tried to reach does not exist",
+}
+
+// parts of a server: beside them a word for absent may be about the part.
+var parts = []string{
+	"server", "servers", "database*", "store", "path", "lookup", "backup", "secondary",
+}
+
+// passing words say that it is so for now only.
+var passing = []string{
+	"temporar*", "again later", "try later", "try again", "at this time", "at the moment", "at present", "for now",
+	"right now", "momentarily", "primary", "backup mx", "secondary mx",
+}
+
+// permits are words of lists that the recipient keeps, and of leave to write:
+// what is not found there is we.
+var permits = []string{
+	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
+	"your list", "list of allowed", "list of permitted", "external", "externally", "internet mail",
+	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another",
+}
+
+// notOfMailbox: the sender, the command, the dialogue.
+var notOfMailbox = []string{
+	"$sender", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*", "password", "credentials", "login", "envelope from", "envelope sender",
+	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
+	"you are not known", "youre unknown", "your mta", "your system",
+}
+
+// unknownRules: the mailbox is not there; the plainest words first.
+var unknownRules = []Rule{
+	{
+		ID: "unknown-user", Means: "the mailbox is not there, in words that leave no doubt",
+		From:   "RFC 3463: x.1.1; every MTA",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Plain: true,
+		Any: plainUnknown,
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, parts),
+	},
+	{
+		ID: "unknown-user-beside", Means: "the same words beside the name of a server, a database or another part",
+		From:   "RFC 3463: x.1.1; every MTA",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Any: plainUnknown,
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
+	},
+	{
+		ID: "unknown-user-table", Means: "the recipient is not in a table, although the code may say policy",
+		From:   "qmail: validrcptto; Trend Micro: Invalid-Recipient",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Any: []string{"in my validrcptto", "recipient address rejected invalid recipient"},
+	},
+	{
+		ID: "unknown-user-words", Means: "the mailbox is not there, in other words",
+		From:   "RFC 3463: x.1.1; every MTA",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{
+			"no recipient with", "no recipient by", "no user with", "no account with", "no such address", "no such person",
+			"no such customer", "no such alias", "no such email*", "no such mail", "no such local", "no such name",
+			"no such maildrop", "adr recip*", "recipient not ok", "user @ not ok", "not a known user", "not a valid user",
+			"not a local user", "not a valid mailbox", "not a valid recipient", "not our customer", "not our user",
+			"not one of our users", "no mailbox here", "no mailbox by that name", "no mailbox for",
+			"no mailbox with that name", "no mail box available", "no mailbox available", "no mailbox found",
+			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here",
+			"no user of", "no account of", "no mailbox of", "no user called", "no account for", "no user for",
+			"no one called", "no matches for", "no match for", "user is not local", "no user by that name", "no user here",
+			"no user named", "nobody here", "nobody by that name", "nobody with that", "nobody at this", "no one here",
+			"no one by that name", "no one with that", "no one at this", "by that name here", "by this name here",
+			"not deliverable .. unknown", "unknown or illegal alias", "unknown local part", "unknown localpart",
+			"user path no exist", "missing home directory", "mailing list not found", "mailing list expansion problem",
+			"not listed in public name", "unrouteable address", "unroutable address", "unrouteable recipient",
+			"unroutable recipient", "undeliverable address", "bad destination mailbox", "bad destination email",
+			"bad destination address", "does not like recipient", "not in recipient map", "recipient map",
+			"in virtual users", "virtual users table", "user table", "user database", "there is no user", "there is no @",
+			"there is no mailbox", "there is no account", "there is no such", "no entry for", "present in directory",
+			"no longer on server", "no longer with the company", "no longer employed", "no longer an employee",
+			"no longer works", "does not work here", "doesnt work here", "doesnt live here", "does not live here",
+			"no longer here", "moved and left", "not a current", "mailbox unavailable or not local", "user invalid",
+			"invalid user", "invalid recipient", "invalid recipients", "recipient invalid", "recipients invalid",
+			"invalid mailbox", "mailbox invalid", "mailbox unallocated", "user is not known", "not known here",
+			"user not local", "not local address", "callout verification failed", "recipient verification failed",
+			"recipient verify failed",
+		},
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
+	},
+	{
+		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
+		From:   "RFC 3463: x.1.1; every MTA",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{
+			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent", "$who .. $absent",
+			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
+			"$unknownadj .. recipient", "bad recipient*", "bad mailbox", "bad user", "mailbox has moved", "exists that user", "not user of",
+			"not a user of", "unknown to us",
+			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
+			"is not here", "left the company",
+		},
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
+			"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
+			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
+			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
+			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
+			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*", "mx record*",
+			"your domain", "envelope*", "return address", "from address", "send from", "password",
+		}),
+	},
+}
+
+// shortRules: words that leave no other subject where nothing else is said.
+var shortRules = []Rule{
+	{
+		ID: "unknown-short", Means: "a name alone, and that it does not exist",
+		From:   "field practice: local parts without their domain",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6,
+		Any: []string{
+			"not exist", "does not exist", "doesnt exist", "not on this system", "not on this server", "not on this host",
+		},
+		Not: []string{
+			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
+			"directory", "it", "message", "link", "url",
+		},
+	},
+}
