@@ -259,6 +259,9 @@ func TestPositiveControl(t *testing.T) {
 		{"control refused because of us", false, []pace.Answer{blocked()}, verdict.BlanketRefusal, 1, false},
 		{"known good refused because of us", true, []pace.Answer{blocked()}, verdict.BlanketRefusal, 1, true},
 		{"4xx, then accepted", false, []pace.Answer{later(verdict.RateLimited), accept()}, verdict.MailboxNotFound, 2, false},
+		{"4xx full, then accepted", false, []pace.Answer{later(verdict.MailboxFull), accept()}, verdict.MailboxNotFound, 2, false},
+		{"4xx full twice", true, []pace.Answer{later(verdict.MailboxFull), later(verdict.MailboxFull)}, verdict.TemporaryFailure, 2, false},
+		{"4xx unknown twice", true, []pace.Answer{later(verdict.MailboxNotFound), later(verdict.MailboxNotFound)}, verdict.TemporaryFailure, 2, false},
 		{"lost, then accepted", false, []pace.Answer{lost(), accept()}, verdict.MailboxNotFound, 2, false},
 		{"no room, then accepted", false, []pace.Answer{notAsked(), accept()}, verdict.MailboxNotFound, 2, false},
 		{"lost, then plainly unknown", false, []pace.Answer{lost(), unknown()}, verdict.MailboxNotFound, 2, false},
@@ -296,8 +299,10 @@ func TestPositiveControl(t *testing.T) {
 				if v.Reason == verdict.BlanketRefusal && v.Origin != verdict.FromControl {
 					t.Errorf("origin %s", v.Origin)
 				}
-				if len(w.store.domains) != 0 {
-					t.Errorf("learned %v", w.store.domains)
+				for _, f := range w.store.domains {
+					if f.CatchAll != "" {
+						t.Errorf("learned %+v", f)
+					}
 				}
 			})
 		})

@@ -111,8 +111,9 @@ func judgePositive(a pace.Answer, known bool) finding {
 		return foundAboutUs
 	case a.Step.Stage != verdict.Rcpt:
 		return foundNothing
-	case code/100 == 2, a.Class.Reason == verdict.MailboxFull:
-		// A full mailbox exists: the site tells mailboxes apart.
+	case code/100 == 2, code/100 == 5 && a.Class.Reason == verdict.MailboxFull:
+		// A full mailbox exists: the site tells mailboxes apart. A 4xx says
+		// nothing, not even that: it may be the disk of the MX that is full.
 		return foundGood
 	case code/100 != 5:
 		return foundNothing
