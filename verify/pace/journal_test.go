@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rcptgate/internal/lab"
 )
@@ -31,10 +32,8 @@ func TestUnreadJournal(t *testing.T) {
 		w.logger = slog.New(slog.NewTextHandler(journal, nil))
 		w.start()
 		shy := w.site("shy.test", lab.Host{Mail: func(string, *lab.Session) string { return noSender }})
-		for i := range blindSites { // another line
-			w.submit(w.site(fmt.Sprintf("dead%d.test", i), lab.Host{Dead: true}), "ann", nil)
-		}
 		first := w.submit(shy, "ann", nil)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if !w.p.mu.TryLock() {
 			close(journal.read)
@@ -45,6 +44,10 @@ func TestUnreadJournal(t *testing.T) {
 		w.want("while unread", w.ask(shy, "bob"), "refused not_probed")
 		synctest.Wait()
 		w.want("told", strings.Join(w.told(), ", "), "site mx1.shy.test closed>open sender_refused 1h0m0s")
+		for i := range blindSites { // another line
+			w.submit(w.site(fmt.Sprintf("dead%d.test", i), lab.Host{Dead: true}), "ann", nil)
+		}
+		synctest.Wait()
 		w.p.lock()
 		for range maxNotes + 9 {
 			w.p.note(slog.LevelInfo, "filler")
