@@ -19,8 +19,15 @@ import (
 	"rcptgate/internal/daemon"
 )
 
-// checkBudget is what check waits for one address; all are asked side by side.
-const checkBudget = 60 * time.Second
+const (
+	// checkBudget is what check waits for one address; all are asked side by
+	// side.
+	checkBudget = 60 * time.Second
+	// traceWait is the longest dialogue (dialogue_timeout) and its QUIT; a
+	// trace is looked for every tracePoll.
+	traceWait = 65 * time.Second
+	tracePoll = 100 * time.Millisecond
+)
 
 // verifier answers for check: the running daemon, or an engine in process.
 type verifier interface {
@@ -38,7 +45,8 @@ func newCheck(tty terminal) *cobra.Command {
 		Short: "verify addresses now",
 		Long: "Verifies all addresses side by side and prints each verdict when it is final, after 60 s at the latest.\n" +
 			"The running daemon is asked when its admin socket answers; else the work is done in process, under the\n" +
-			"same configuration and store. --direct works in process without the store, so budgets are not shared.",
+			"same configuration and store. --direct works in process without the store, so budgets are not shared.\n" +
+			"--trace waits for the end of each dialogue, some seconds after its verdict.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{errors.New("check: no address given")}
@@ -72,15 +80,15 @@ func check(ctx context.Context, o checkOptions, inputs []string, tty terminal) e
 	)
 	for _, input := range inputs {
 		wg.Go(func() {
-			verdict, err := v.verify(ctx, input)
+			answer, err := v.verify(ctx, input)
 			var trace []string
 			if err == nil && o.trace {
-				trace, err = traceOf(ctx, v, verdict)
+				trace, err = traceOf(ctx, v, answer)
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
-				err = printVerdict(tty.out, o, verdict, trace)
+				err = printVerdict(tty.out, o, answer, trace)
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("check %s: %w", input, err))
@@ -170,8 +178,8 @@ func (v daemonVerifier) close() error { return nil }
 type coreVerifier struct{ core *daemon.Core }
 
 func (v coreVerifier) verify(ctx context.Context, input string) (json.RawMessage, error) {
-	verdict, addr := v.core.VerifyNow(ctx, input, checkBudget)
-	return verdict.MarshalFor(input, addr)
+	answer, addr := v.core.VerifyNow(ctx, input, checkBudget)
+	return answer.MarshalFor(input, addr)
 }
 
 func (v coreVerifier) dialogue(_ context.Context, id string) ([]string, error) {
@@ -199,6 +207,9 @@ type printed struct {
 	}
 }
 
+// traceOf returns the dialogue behind a verdict, nil where it is not known any
+// more. That of a fresh verdict is recorded when its session ends, which stays
+// open for the next address of the site for some seconds.
 func traceOf(ctx context.Context, v verifier, raw json.RawMessage) ([]string, error) {
 	var p printed
 	if err := json.Unmarshal(raw, &p); err != nil {
@@ -207,7 +218,22 @@ func traceOf(ctx context.Context, v verifier, raw json.RawMessage) ([]string, er
 	if p.ProbeID == "" {
 		return nil, nil
 	}
-	return v.dialogue(ctx, p.ProbeID)
+	late := time.After(traceWait)
+	again := time.NewTicker(tracePoll)
+	defer again.Stop()
+	for {
+		lines, err := v.dialogue(ctx, p.ProbeID)
+		if err != nil || lines != nil || p.Served != "fresh" {
+			return lines, err
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // printVerdict writes one verdict, as JSON or as lines for people. The trace
