@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -91,6 +92,9 @@ func check(ctx context.Context, o checkOptions, inputs []string, tty terminal) e
 				err = printVerdict(tty.out, o, answer, trace)
 			}
 			if err != nil {
+				if errors.Is(err, io.EOF) {
+					err = errors.New("the daemon went away before it answered")
+				}
 				errs = append(errs, fmt.Errorf("check %s: %w", input, err))
 			}
 		})
@@ -105,8 +109,12 @@ func openVerifier(o checkOptions, stderr io.Writer) (verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.direct {
-		c := client.New(strings.TrimPrefix(cfg.Listen.Admin, "unix:"))
+	path, ok := strings.CutPrefix(cfg.Listen.Admin, "unix:")
+	switch {
+	case o.direct:
+		fmt.Fprintln(stderr, "rcptgate: warning: --direct works beside the daemon: its budgets and breakers are not shared")
+	case ok:
+		c := client.New(path)
 		err := c.Ping(context.Background())
 		switch {
 		case err == nil:
@@ -119,8 +127,6 @@ func openVerifier(o checkOptions, stderr io.Writer) (verifier, error) {
 		case !errors.Is(err, client.ErrNoDaemon):
 			return nil, fmt.Errorf("ask the daemon: %w", err)
 		}
-	} else {
-		fmt.Fprintln(stderr, "rcptgate: warning: --direct works beside the daemon: its budgets and breakers are not shared")
 	}
 	if !o.direct {
 		if err := becomeOwner(cfg.Store.Path); err != nil {
@@ -130,6 +136,9 @@ func openVerifier(o checkOptions, stderr io.Writer) (verifier, error) {
 	core, err := daemon.OpenCore(daemon.CoreOptions{
 		Config: cfg, Direct: o.direct, Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, hintError{err, "run as root or as the daemon's user, or work without store and audit log with --direct"}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,29 @@ func newRoot(tty terminal) *cobra.Command {
 	for _, name := range []string{"list", "doctor", "explain", "cache", "breaker", "audit", "learn"} {
 		root.AddCommand(laterCommand(name))
 	}
+	root.SetHelpCommand(newHelp(root))
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil {
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(*cobra.Command, []string) error {
+			return usageError{errors.New("completion: bash, zsh, fish or powershell?")}
+		}
+	}
 	return root
+}
+
+// newHelp is cobra's help with our exit code for a command that is none.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "help about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError{fmt.Errorf("help: unknown command %q", strings.Join(args, " "))}
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // laterCommand is a command of a later version: it is refused in so many

@@ -209,12 +209,29 @@ func (k *checker) policy() {
 	_, warnings, err := policy.NewSettings(k.c.policySource())
 	for _, e := range unjoin(err) {
 		if m, ok := errors.AsType[*policy.Mistake](e); ok {
+			if k.inherited(m.Key) {
+				continue // told of [policy]
+			}
 			k.problems = append(k.problems, k.doc.Problem(m.Key, "%q: %s", m.Key, m.Text))
 			continue
 		}
 		k.problems = append(k.problems, k.doc.Problem("policy", "%v", e))
 	}
 	k.unreachable(warnings)
+}
+
+// inherited reports a key of a rule that the rule does not have itself.
+func (k *checker) inherited(key string) bool {
+	rest, ok := strings.CutPrefix(key, "policy.rule[")
+	if !ok {
+		return false
+	}
+	_, own, _ := strings.Cut(rest, "].")
+	switch own {
+	case "mode", "percent", "max_refusals", "answer_budget", "message_budget", "defer_for":
+		return !k.doc.IsDefined(key)
+	}
+	return false
 }
 
 // unreachable makes a mistake of each rule that can never match: its author

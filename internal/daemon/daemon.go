@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"rcptgate/audit"
 	"rcptgate/httpapi"
 	"rcptgate/internal/netserve"
@@ -192,6 +194,9 @@ func (d *Daemon) serve(name string, specs []string, unix netserve.UnixOptions, h
 	return nil
 }
 
+// maxWebConns bounds the connections of one HTTP listener; further ones wait.
+const maxWebConns = 1000
+
 // web serves HTTP on one listener.
 func (d *Daemon) web(name, spec string, unix netserve.UnixOptions, h http.Handler) error {
 	l, err := d.listen(name, spec, unix)
@@ -205,6 +210,7 @@ func (d *Daemon) web(name, spec string, unix netserve.UnixOptions, h http.Handle
 		}
 		return nil
 	}})
+	l = netutil.LimitListener(l, maxWebConns)
 	d.serving.Go(func() { d.ended(name, srv.Serve(l)) })
 	return nil
 }
