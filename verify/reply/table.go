@@ -119,6 +119,7 @@ func newTable(rules []Rule, classes map[string][]string) *table {
 		}
 		t.rules = append(t.rules, c)
 	}
+	t.phrases.settle()
 	t.byStep = make([][]uint16, t.phrases.last+1)
 	for i, all := range steps {
 		for _, s := range all {
