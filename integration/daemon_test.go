@@ -25,6 +25,7 @@ type daemon struct {
 	policy string // host:port
 	milter string
 	http   string
+	passed []passed
 	cmd    *exec.Cmd
 	done   chan struct{} // the process has ended
 }
@@ -78,6 +79,14 @@ type daemonOptions struct {
 	onPartial string // default keep
 	policy    string // further lines of [policy] and below
 	edit      func(config string) string
+	passed    []passed
+}
+
+// passed is a listening socket that the daemon gets as systemd passes it, by
+// the name of fd:NAME.
+type passed struct {
+	name string
+	file *os.File
 }
 
 // startDaemon starts a daemon; the caller stops it.
@@ -86,7 +95,7 @@ func (w *world) startDaemon(t testing.TB, name string, o daemonOptions) *daemon 
 	w.daemonSeq++
 	port := 11000 + 10*w.daemonSeq
 	addr := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", port+i) }
-	d := &daemon{dir: "/srv/" + name, policy: addr(0), milter: addr(1), http: addr(2)}
+	d := &daemon{dir: "/srv/" + name, policy: addr(0), milter: addr(1), http: addr(2), passed: o.passed}
 	must(t, os.MkdirAll(d.path("store"), 0o700))
 	for _, dir := range []string{d.dir, d.path("store")} {
 		must(t, os.Chown(dir, uid("rcptgate"), uid("rcptgate")))
@@ -112,7 +121,7 @@ func (d *daemon) start(t testing.TB) {
 	log, err := os.OpenFile(d.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	must(t, err)
 	defer log.Close()
-	d.cmd = d.command("serve", "-c", d.config())
+	d.cmd = d.serve()
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	must(t, d.cmd.Start())
 	d.done = make(chan struct{})
@@ -126,12 +135,31 @@ func (d *daemon) start(t testing.TB) {
 			t.Fatalf("the daemon ended: %s", tail(d.log(), 20))
 		default:
 		}
-		conn, err := net.Dial("tcp", d.milter)
+		conn, err := net.Dial("tcp", d.http) // opened after the doors of the mail servers
 		if err == nil {
 			conn.Close()
 		}
 		return err == nil
 	})
+}
+
+// serve is the command that systemd would run.
+func (d *daemon) serve() *exec.Cmd {
+	cmd := d.command("serve", "-c", d.config())
+	if len(d.passed) == 0 {
+		return cmd
+	}
+	// LISTEN_PID is the process that the sockets are for (sd_listen_fds(3)); a
+	// shell knows it beforehand.
+	cmd.Args = append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`}, cmd.Args...)
+	cmd.Path = "/bin/sh"
+	var names []string
+	for _, p := range d.passed {
+		names = append(names, p.name)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, p.file)
+	}
+	cmd.Env = append(os.Environ(), fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	return cmd
 }
 
 // command is an invocation of the binary as the daemon's user.
@@ -168,6 +196,7 @@ type event struct {
 	Reply     string `json:"smtp_reply"`
 	QueueID   string `json:"queue_id"`
 	Rule      string `json:"rule"`
+	Served    string `json:"served"`
 }
 
 // events reads the audit log.

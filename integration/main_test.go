@@ -131,7 +131,7 @@ func build(repo, out string) error {
 
 // begin stands first in every case: where the case cannot run it says so
 // loudly, and fails in CI, where a case that is not run is a fault.
-func begin(t *testing.T) *world {
+func begin(t testing.TB) *world {
 	t.Helper()
 	if notRun != "" {
 		fmt.Fprintf(os.Stderr, "integration: NOT RUN: %s: %s\n", t.Name(), notRun)

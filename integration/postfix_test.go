@@ -22,6 +22,7 @@ type postfix struct {
 type postfixOptions struct {
 	addr   string            // listens here
 	main   map[string]string // main.cf
+	text   string            // further lines of main.cf, as they are
 	master string            // further lines of master.cf
 	screen bool              // postscreen stands before smtpd
 	files  map[string]string // written to etc; a hash or texthash table may name them
@@ -58,7 +59,7 @@ tlsproxy  unix  - - n - 0 tlsproxy
 `
 
 // startPostfix starts an instance; it ends with the sandbox.
-func startPostfix(t *testing.T, name string, o postfixOptions) *postfix {
+func startPostfix(t testing.TB, name string, o postfixOptions) *postfix {
 	t.Helper()
 	p := &postfix{dir: "/srv/" + name, addr: o.addr}
 	etc := filepath.Join(p.dir, "etc")
@@ -105,7 +106,7 @@ func startPostfix(t *testing.T, name string, o postfixOptions) *postfix {
 	for k, v := range main {
 		fmt.Fprintf(&cf, "%s = %s\n", k, v)
 	}
-	must(t, os.WriteFile(filepath.Join(etc, "main.cf"), []byte(cf.String()), 0o644))
+	must(t, os.WriteFile(filepath.Join(etc, "main.cf"), []byte(cf.String()+o.text), 0o644))
 	listener := fmt.Sprintf("%s inet n - n - 200 smtpd\n", o.addr)
 	if o.screen {
 		listener = fmt.Sprintf("%s inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", o.addr)

@@ -137,6 +137,9 @@ func mountRoot(base string) (string, error) {
 	if err := os.WriteFile(filepath.Join(root, "usr/local/bin/rcptgate"), binary, 0o755); err != nil {
 		return "", err
 	}
+	if err := copyDocs(filepath.Join(root, docs)); err != nil {
+		return "", err
+	}
 	// The daemon writes there as its own user.
 	if d := os.Getenv("GOCOVERDIR"); d != "" {
 		if err := os.Chmod(d, 0o777); err != nil {
@@ -208,6 +211,22 @@ func command(line string, env ...string) error {
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", line, err, out)
+	}
+	return nil
+}
+
+// docs is where the sandbox has the documents whose lines are fed to the mail
+// servers.
+const docs = "/usr/share/doc/rcptgate"
+
+func copyDocs(to string) error {
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"README.md", "docs/postfix.md", "docs/sendmail.md"} {
+		if err := copyFile(filepath.Join(os.Getenv("RCPTGATE_REPO"), name), filepath.Join(to, filepath.Base(name))); err != nil {
+			return err
+		}
 	}
 	return nil
 }

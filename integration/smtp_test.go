@@ -15,13 +15,13 @@ import (
 // client speaks SMTP to a server under test, one command or one flight at a
 // time, and shows replies as they came.
 type client struct {
-	t    *testing.T
+	t    testing.TB
 	conn net.Conn
 	r    *bufio.Reader
 }
 
 // dialSMTP connects, reads the greeting and says EHLO.
-func dialSMTP(t *testing.T, addr string) *client {
+func dialSMTP(t testing.TB, addr string) *client {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	must(t, err)
@@ -86,7 +86,7 @@ func (c *client) message(subject string) string {
 }
 
 // waitBanner waits until a server greets.
-func waitBanner(t *testing.T, addr string) {
+func waitBanner(t testing.TB, addr string) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {

@@ -61,7 +61,7 @@ var (
 	worldErr  error
 )
 
-func theWorld(t *testing.T) *world {
+func theWorld(t testing.TB) *world {
 	t.Helper()
 	worldOnce.Do(func() { shared, worldErr = newWorld() })
 	if worldErr != nil {
