@@ -333,7 +333,7 @@ func TestSecondDaemon(t *testing.T) {
 	h.Site("far.test", lab.Host{Exists: onlyAda})
 	d := h.serve()
 	code, _, stderr := h.exec(nil, "serve", "-c", h.config())
-	if code != exitFailed || !strings.Contains(stderr, "another process holds the store") || !strings.Contains(stderr, "hint: one daemon a store") {
+	if code != exitFailed || !strings.Contains(stderr, "another process holds the store") || !strings.Contains(stderr, "hint: one daemon a store") || strings.Contains(stderr, "level=") {
 		t.Errorf("exit status %d: %s", code, stderr)
 	}
 	if got := h.rcpt("i", "nobody@far.test"); !strings.HasPrefix(got, "550 5.1.1") {

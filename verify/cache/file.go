@@ -67,7 +67,9 @@ func openStore(o Options, l limits) (*file, error) {
 	f.maxSize = cmp.Or(f.maxSize, maxFile)
 	f.retry = cmp.Or(f.retry, retryDelay)
 	w := &fileWriter{file: f}
-	if err := w.open(time.Now()); err != nil && !diskTrouble(err) {
+	if err := w.open(time.Now()); diskTrouble(err) {
+		w.fail(err) // nobody else has it yet: no lock
+	} else if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	go w.run()

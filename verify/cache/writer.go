@@ -131,6 +131,9 @@ func (w *fileWriter) write() bool {
 	w.mu.RUnlock()
 	if h == nil {
 		if err := w.open(time.Now()); err != nil {
+			w.mu.Lock()
+			w.fail(err)
+			w.mu.Unlock()
 			return false
 		}
 		w.mu.RLock()
@@ -231,7 +234,6 @@ func (w *fileWriter) open(now time.Time) error {
 	defer w.mu.Unlock()
 	w.broken = broken
 	if err != nil {
-		w.fail(err)
 		return err
 	}
 	w.h, w.counts, w.trouble = h, h.counts, nil
