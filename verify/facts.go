@@ -11,50 +11,6 @@ import (
 	"rcptgate/verify/verdict"
 )
 
-// ledger keeps rule 5 over the store: an inconclusive verdict never
-// overwrites a conclusive one that has not expired.
-type ledger struct {
-	mu       sync.Mutex // makes reading and writing one step
-	verdicts Verdicts
-}
-
-func (l *ledger) get(k Key, now time.Time) (verdict.Verdict, bool) {
-	v, ok := l.verdicts.GetVerdict(k)
-	return v, ok && !v.Expired(now)
-}
-
-// retryRefresh is how long a verdict that could not be refreshed is given
-// before it is asked again.
-const retryRefresh = 5 * time.Minute
-
-func (l *ledger) put(k Key, v verdict.Verdict, now time.Time) {
-	if v.Expired(now) { // what is never stored has no expiry
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	old, ok := l.get(k, now)
-	if !ok || !stands(old, v) {
-		l.verdicts.PutVerdict(k, v)
-		return
-	}
-	i, _ := verdict.Lookup(v.Reason)
-	again := now.Add(max(i.Refresh, retryRefresh))
-	if old.Stale(now) && again.After(old.RefreshAt) {
-		old.RefreshAt = again
-		l.verdicts.PutVerdict(k, old)
-	}
-}
-
-// stands reports whether an unexpired verdict is kept against a new one. A
-// 250 that proves nothing does not take back one that did, at the same site.
-func stands(old, v verdict.Verdict) bool {
-	if !v.Reason.Conclusive() {
-		return old.Reason.Conclusive()
-	}
-	return v.Reason == verdict.AcceptUnproven && old.Status() == verdict.Deliverable && old.Site == v.Site
-}
-
 // knowledge is what is known of domains and sites: the stored facts, and what
 // only the running process remembers, bounded.
 type knowledge struct {
@@ -71,6 +27,7 @@ type domainMemory struct {
 	goodAt    time.Time
 	postAt    time.Time               // when postmaster@ was accepted last
 	refreshed time.Time               // the catch-all fact was asked anew
+	seeded    bool                    // plain is what the store knows, and more
 	plain     [plainPerHour]time.Time // refusals that counted beside an unknown postmaster@, oldest first
 }
 
@@ -78,10 +35,12 @@ type domainMemory struct {
 type siteMemory struct {
 	good      address.Address // known to exist at one of its domains
 	goodAt    time.Time
-	accepted  time.Time                // when an address known to exist was accepted last
+	accepted  time.Time                // when this process saw an address known to exist accepted last
 	passed    time.Time                // when a control passed last
 	stored    time.Time                // of passed
+	seeded    bool                     // negatives is what the store knows, and more
 	negatives [freeNegatives]time.Time // oldest first
+	counted   time.Time                // when negatives was stored last
 }
 
 // goodFor is how long an accepted address is known to exist (rule 4b).
@@ -103,7 +62,14 @@ func (k *knowledge) domain(d [8]byte, site mx.Site, now time.Time) (DomainFact, 
 	return f, true
 }
 
-func (k *knowledge) putDomain(d [8]byte, f DomainFact) { k.store.PutDomain(d, f) }
+// putDomain replaces what is known of catch-all; the counters stay.
+func (k *knowledge) putDomain(d [8]byte, f DomainFact) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old, _ := k.store.GetDomain(d)
+	f.Plain = old.Plain
+	k.store.PutDomain(d, f)
+}
 
 // mayRefresh claims the refresh of a domain's stale fact, at most one in five
 // minutes however many ask.
@@ -118,10 +84,26 @@ func (k *knowledge) mayRefresh(d [8]byte, now time.Time) bool {
 	return true
 }
 
-// exists remembers that an address was accepted, and so exists. postmaster@ is
-// kept apart: it vouches for its domain only where nobody else is known.
+// exists remembers that an address was accepted just now: it exists, and
+// vouches for its site.
 func (k *knowledge) exists(d [8]byte, site mx.Site, a address.Address, at time.Time) {
-	if time.Since(at) >= goodFor {
+	k.existed(d, site, a, at)
+	if a.Local() == "postmaster" {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if m := k.sites.at(site); at.After(m.accepted) {
+		m.accepted = at
+	}
+}
+
+// existed remembers that an address was accepted at some time, by the clock of
+// a process that may have ended: good for a control, but it vouches for
+// nothing. postmaster@ is kept apart: it is known only where nobody else is.
+func (k *knowledge) existed(d [8]byte, site mx.Site, a address.Address, at time.Time) {
+	age := time.Since(at)
+	if age >= goodFor || age < 0 {
 		return
 	}
 	k.mu.Lock()
@@ -135,12 +117,8 @@ func (k *knowledge) exists(d [8]byte, site mx.Site, a address.Address, at time.T
 	if m := k.domains.at(d); at.After(m.goodAt) {
 		m.good, m.goodAt = a, at
 	}
-	m := k.sites.at(site)
-	if at.After(m.goodAt) {
+	if m := k.sites.at(site); at.After(m.goodAt) {
 		m.good, m.goodAt = a, at
-	}
-	if at.After(m.accepted) {
-		m.accepted = at
 	}
 }
 
@@ -194,11 +172,17 @@ func (k *knowledge) plainCounts(d [8]byte, s mx.Site, now time.Time) bool {
 		return false
 	}
 	m := k.domains.at(d)
+	f, _ := k.store.GetDomain(d)
+	if !m.seeded {
+		m.seeded = true
+		seed(m.plain[:], f.Plain, now)
+	}
 	if now.Sub(m.plain[0]) < time.Hour {
 		return false
 	}
-	copy(m.plain[:], m.plain[1:])
-	m.plain[plainPerHour-1] = now
+	push(m.plain[:], now)
+	f.Plain = slices.Clone(m.plain[:])
+	k.store.PutDomain(d, f)
 	return true
 }
 
@@ -217,15 +201,45 @@ func (k *knowledge) doubtedLocked(s mx.Site, now time.Time) bool {
 
 // negative counts a negative of a truthful site, and reports whether it is
 // enforced as it is: it is among the first two of a sliding hour, or an
-// address known to exist was accepted there within five minutes.
+// address known to exist was accepted there within five minutes. The store
+// learns of the first two at once, of later ones once a minute.
 func (k *knowledge) negative(s mx.Site, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	m := k.sites.at(s)
+	if !m.seeded {
+		m.seeded = true
+		f, _ := k.store.GetSite(string(s))
+		seed(m.negatives[:], f.Negatives, now)
+	}
 	third := now.Sub(m.negatives[0]) < time.Hour
-	copy(m.negatives[:], m.negatives[1:])
-	m.negatives[freeNegatives-1] = now
+	push(m.negatives[:], now)
+	if !third || now.Sub(m.counted) >= time.Minute {
+		m.counted = now
+		f, _ := k.store.GetSite(string(s))
+		f.Negatives = slices.Clone(m.negatives[:])
+		k.store.PutSite(string(s), f)
+	}
 	return !third || now.Sub(m.accepted) <= sampleIsRecent
+}
+
+// seed takes over the counter of an earlier process, oldest first. What it
+// counted in the future, before the clock was set back, counts as now.
+func seed(counter, stored []time.Time, now time.Time) {
+	stored = stored[max(0, len(stored)-len(counter)):]
+	counter = counter[len(counter)-len(stored):]
+	for i, at := range stored {
+		if at.After(now) {
+			at = now
+		}
+		counter[i] = at
+	}
+}
+
+// push counts now, and forgets the oldest.
+func push(counter []time.Time, now time.Time) {
+	copy(counter, counter[1:])
+	counter[len(counter)-1] = now
 }
 
 // good remembers that a control passed at the site. The store learns of it
@@ -358,48 +372,4 @@ func (k *knowledge) learn(f *flight, v verdict.Verdict) {
 			k.putDomain(f.domain(), newFact(CatchAllUnknown, site, v.CheckedAt))
 		}
 	}
-}
-
-// bounded is a map that forgets the longest unused of a few entries when it
-// is full. Its user locks.
-type bounded[K comparable, V any] struct {
-	max  int
-	m    map[K]*boundedEntry[V]
-	tick uint64
-}
-
-type boundedEntry[V any] struct {
-	used uint64
-	v    V
-}
-
-func (b *bounded[K, V]) init(n int) { b.max, b.m = n, map[K]*boundedEntry[V]{} }
-
-// at returns the entry of k, made when missing; valid until the next call.
-func (b *bounded[K, V]) at(k K) *V {
-	b.tick++
-	e := b.m[k]
-	if e == nil {
-		if len(b.m) >= b.max {
-			b.evict()
-		}
-		e = &boundedEntry[V]{}
-		b.m[k] = e
-	}
-	e.used = b.tick
-	return &e.v
-}
-
-func (b *bounded[K, V]) evict() {
-	var oldest K
-	n, used := 0, uint64(0)
-	for k, e := range b.m { // map order is random: a sample of eight
-		if n == 0 || e.used < used {
-			oldest, used = k, e.used
-		}
-		if n++; n == 8 {
-			break
-		}
-	}
-	delete(b.m, oldest)
 }

@@ -58,6 +58,12 @@ func (s *mapStore) PutVerdict(k Key, v verdict.Verdict) {
 	s.verdicts[k] = v
 }
 
+func (s *mapStore) DropVerdict(k Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.verdicts, k)
+}
+
 func (s *mapStore) GetDomain(k [8]byte) (DomainFact, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

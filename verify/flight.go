@@ -38,6 +38,7 @@ type flight struct {
 	begun    bool // a conversation has begun
 	kept     bool // somebody who has left comes back for the answer
 	retry    bool // an asker wants greylisting retried
+	found    bool // the DNS has MXs of the domain
 	site     mx.Site
 	ticket   ticket // nil until queued
 	waiters  map[*waiter]struct{}
@@ -78,6 +79,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 		return a.known(notProbed("too many askers wait"))
 	}
 	if w == nil {
+		e.look(a, f, nil)
 		return a.known(e.pending(f, retryAfter))
 	}
 	defer e.leave(f, w)
@@ -86,7 +88,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 	timer := time.NewTimer(a.q.Budget)
 	defer timer.Stop()
 	for {
-		s := e.look(f, w)
+		s := e.look(a, f, w)
 		remaining := time.Until(end)
 		switch {
 		case s.answered:
@@ -103,12 +105,12 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 		select {
 		case <-s.changed:
 		case <-timer.C:
-			v := e.outOfTime(f, w)
+			v := e.outOfTime(a, f, w)
 			w.back = a.st.AfterAcceptAll || (returns && v.Reason == verdict.Pending)
 			return a.known(v)
 		case <-ctx.Done():
 			w.back = a.st.AfterAcceptAll
-			return a.known(e.pending(f, e.look(f, w).wait()))
+			return a.known(e.pending(f, e.look(a, f, w).wait()))
 		}
 	}
 }
@@ -131,12 +133,18 @@ func (s sight) wait() time.Duration {
 	return retryAfter
 }
 
-func (e *Engine) look(f *flight, w *waiter) sight {
+// look is what an asker sees of its flight, w being nil where it does not wait.
+// Once the DNS has found MXs of the domain, a negative of the DNS that the
+// asker had at hand is not served any more.
+func (e *Engine) look(a *ask, f *flight, w *waiter) sight {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if f.found && deniedByDNS(a.old) {
+		a.hasOld = false
+	}
 	s := sight{
 		changed: f.changed, possible: f.possible, sofar: f.sofar,
-		answered: f.answered, begun: f.begun, over: w.over,
+		answered: f.answered, begun: f.begun, over: w != nil && w.over,
 	}
 	if f.ticket != nil && !f.answered {
 		s.queued, s.eta = true, f.ticket.ETA()
@@ -175,8 +183,8 @@ func (e *Engine) pending(f *flight, after time.Duration) verdict.Verdict {
 // outOfTime is the answer at the end of the budget: pending, or, for an asker
 // that waits regardless of what is predicted, not_probed where no dialogue
 // could begin.
-func (e *Engine) outOfTime(f *flight, w *waiter) verdict.Verdict {
-	s := e.look(f, w)
+func (e *Engine) outOfTime(a *ask, f *flight, w *waiter) verdict.Verdict {
+	s := e.look(a, f, w)
 	switch {
 	case s.answered:
 		return s.sofar

@@ -19,6 +19,7 @@ func TestNeverAsked(t *testing.T) {
 			"postmaster", "user@[192.0.2.1]", "user@localhost", "user@example.1",
 			"user@printer.local", "user@db.internal", "user@nas.lan", "user@r.home.arpa", "user@home.arpa",
 			"user@out1.example.com", "user@partner.test", "user@a.intern.test", "verify@probe.example.com",
+			"VERIFY@probe.example.com", "Verify@Probe.Example.COM",
 		} {
 			a, err := address.Parse(s, address.External)
 			if err != nil {
@@ -29,9 +30,11 @@ func TestNeverAsked(t *testing.T) {
 				t.Errorf("%s: %s", s, v.Reason)
 			}
 		}
-		v := w.with("user@elsewhere.test", func(q *Query) { q.Sender = addr(t, "verify@probe.example.com") })
-		if v.Reason != verdict.NotProbed {
-			t.Errorf("from a probe sender: %s", v.Reason)
+		for _, s := range []string{"verify@probe.example.com", "Verify@probe.example.com"} {
+			v := w.with("user@elsewhere.test", func(q *Query) { q.Sender = addr(t, s) })
+			if v.Reason != verdict.NotProbed {
+				t.Errorf("from %s: %s", s, v.Reason)
+			}
 		}
 		if w.dns.lookups != 0 || len(w.pacer.log()) != 0 {
 			t.Errorf("%d lookups, asked %q", w.dns.lookups, w.pacer.log())

@@ -58,7 +58,8 @@ func (e *Engine) guard(a *ask) (verdict.Verdict, bool) {
 		if s.IsNull() {
 			continue
 		}
-		if key := s.Key(); addr.Key() == key || (!a.q.Sender.IsNull() && a.q.Sender.Key() == key) {
+		// Whatever the case: an MX may have folded it.
+		if key := s.Key(); strings.EqualFold(addr.Key(), key) || strings.EqualFold(a.q.Sender.Key(), key) {
 			return notProbed("from or to a probe sender"), true
 		}
 	}
@@ -97,7 +98,7 @@ func (e *Engine) stored(a *ask) (verdict.Verdict, bool) {
 		e.retryLater(a.q.Address, a.q.Tenant, netip.Addr{}, v.CheckedAt)
 	}
 	if v.Reason == verdict.Accepted || v.Reason == verdict.Delivered {
-		e.facts.exists(a.domain(), mx.Site(v.Site), a.q.Address, v.CheckedAt)
+		e.facts.existed(a.domain(), mx.Site(v.Site), a.q.Address, v.CheckedAt)
 	}
 	if !v.Stale(a.now) {
 		return v, true
@@ -125,10 +126,11 @@ func (e *Engine) catchAllKnown(a *ask) (verdict.Verdict, bool) {
 // known is what an asker gets instead of a verdict that says less than what
 // was known before: a conclusive one stands until it expires, unless it is
 // suspect; any other yields only to a verdict that is worth storing. A domain
-// fact falls with the MX set it was found at.
+// fact falls with the MX set it was found at, a negative of our DNS when the
+// DNS finds MXs (Engine.look).
 func (a *ask) known(v verdict.Verdict) verdict.Verdict {
 	switch {
-	case !a.hasOld || v.Reason.Conclusive():
+	case !a.hasOld || (v.Reason.Conclusive() && !v.Has(verdict.Suspect)):
 		return v
 	case a.old.Reason == verdict.AcceptAll && v.Site != "" && v.Site != a.old.Site:
 		return v
@@ -150,6 +152,9 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 	r := f.st.Resolver.Lookup(e.ctx, f.addr.Domain())
 	if wasBlind && r.Outcome != mx.Failed && f.st.Resolver.Blind() {
 		e.blindTrial(time.Time{}) // known there already: no trial of the network
+	}
+	if hasMX(r) {
+		e.foundMX(f)
 	}
 	reason := verdict.DNSFailure
 	switch r.Outcome {
@@ -183,6 +188,21 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 	v.Site = string(r.Site)
 	v.Evidence = verdict.Evidence{Stage: verdict.DNS, Text: r.Detail}
 	return v, true
+}
+
+// hasMX reports that the DNS was seen to have an MX of the domain, whether or
+// not it can be dialled. Of an implicit one that needs an address.
+func hasMX(r mx.Route) bool {
+	return r.Outcome == mx.Found || r.Outcome == mx.Reserved || (len(r.Hosts) > 0 && !r.Implicit)
+}
+
+// foundMX ends what our DNS said before: that the domain does not exist, or
+// takes no mail.
+func (e *Engine) foundMX(f *flight) {
+	e.store.found(f.key)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f.found = true
 }
 
 // blindTrial claims the one lookup that may go out every 30 s while the DNS is

@@ -60,11 +60,12 @@ type Settings struct {
 }
 
 // Verdicts stores verdicts. GetVerdict never returns an expired one and sees
-// what was put before. PutVerdict never blocks and overwrites: rule 5 is kept
-// by the engine.
+// what was put before. PutVerdict and DropVerdict never block; PutVerdict
+// overwrites: rule 5 is kept by the engine.
 type Verdicts interface {
 	GetVerdict(k Key) (verdict.Verdict, bool)
 	PutVerdict(k Key, v verdict.Verdict)
+	DropVerdict(k Key)
 }
 
 // CatchAll says whether a domain accepts every recipient, as far as known.
@@ -79,11 +80,24 @@ const (
 
 // DomainFact is kept per domain.
 type DomainFact struct {
-	CatchAll  CatchAll
-	Site      string // the fact falls when the MX set changes
+	CatchAll  CatchAll // empty: nothing is known
+	Site      string   // the fact falls when the MX set changes
 	CheckedAt time.Time
 	RefreshAt time.Time // zero: not refreshed before it expires
-	ExpiresAt time.Time
+	ExpiresAt time.Time // of what is known of catch-all
+	// Plain are the last 4 refusals that counted beside an unknown postmaster@
+	// (rule 4b), oldest first. They count for an hour, across a restart.
+	Plain []time.Time
+}
+
+// Until is when nothing of the fact counts any more.
+func (f DomainFact) Until() time.Time {
+	if n := len(f.Plain); n > 0 {
+		if t := f.Plain[n-1].Add(time.Hour); t.After(f.ExpiresAt) {
+			return t
+		}
+	}
+	return f.ExpiresAt
 }
 
 // SiteFact is kept per site.
@@ -95,13 +109,16 @@ type SiteFact struct {
 	// Negatives of the site that were checked inside an interval are suspect.
 	Suspect  []Interval
 	LastGood time.Time // the last positive control that passed
+	// Negatives are the last 2 at a truthful site (rule 4c), oldest first. They
+	// count for an hour, across a restart.
+	Negatives []time.Time
 }
 
 // Interval is open at From and closed at To.
 type Interval struct{ From, To time.Time }
 
-// Facts stores domain and site facts. Get never returns an expired domain
-// fact and sees what was put before. Put never blocks.
+// Facts stores domain and site facts. Get returns a domain fact as long as its
+// Until lies ahead, and sees what was put before. Put never blocks.
 type Facts interface {
 	GetDomain(k [8]byte) (DomainFact, bool)
 	PutDomain(k [8]byte, f DomainFact)

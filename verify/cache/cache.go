@@ -118,15 +118,18 @@ func (s *Store) PutVerdict(k verify.Key, v verdict.Verdict) {
 	}
 }
 
-// GetDomain returns a domain fact that has not expired.
+// DropVerdict queues the deletion of a verdict.
+func (s *Store) DropVerdict(k verify.Key) { s.b.put(verdicts, k[:], nil) }
+
+// GetDomain returns a domain fact of which anything still counts.
 func (s *Store) GetDomain(k [8]byte) (verify.DomainFact, bool) {
 	f, err := decodeDomain(domains, k[:], s.b.get(domains, k[:]), time.Now())
 	return f, err == nil
 }
 
-// PutDomain queues a domain fact; one that has expired is not kept.
+// PutDomain queues a domain fact; one of which nothing counts is not kept.
 func (s *Store) PutDomain(k [8]byte, f verify.DomainFact) {
-	if now := time.Now(); now.Before(f.ExpiresAt) {
+	if now := time.Now(); now.Before(f.Until()) {
 		s.b.put(domains, k[:], encodeDomain(domains, k[:], f, now))
 	}
 }

@@ -26,10 +26,13 @@ import (
 // uvarint. Times in the content are milliseconds relative to written, zigzag,
 // plus one; 0 is the zero time. So a record that was written in the future (the
 // clock was set back) is read as written now, and its times keep their distance.
+// Version 1 is as version 2, without the counters at the end of the facts.
 const (
-	recordVersion = 1
+	recordVersion = 2
+	oldestVersion = 1
 	headerSize    = 21
 	maxIntervals  = 1000
+	maxStamps     = 8 // of a counter
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -82,20 +85,31 @@ func (w *writer) time(t time.Time) {
 	w.uint(uint64(d<<1^d>>63) + 1)
 }
 
+// stamps writes a counter; the newest times count, should there ever be too
+// many.
+func (w *writer) stamps(ts []time.Time) {
+	ts = ts[max(0, len(ts)-maxStamps):]
+	w.uint(uint64(len(ts)))
+	for _, t := range ts {
+		w.time(t)
+	}
+}
+
 func (w *writer) addr(a netip.Addr) { w.str(string(a.AsSlice())) }
 
 // reader takes the content of a record apart. After the first mistake it
 // returns zeros.
 type reader struct {
-	s    string // what is left
-	base int64
-	err  error
+	s       string // what is left
+	version byte
+	base    int64
+	err     error
 }
 
 // expiryOf reads the header alone, for the sweep; ok is false for what is no
 // record of ours.
 func expiryOf(record []byte, now time.Time) (expired, ok bool) {
-	if len(record) < headerSize || record[0] != recordVersion {
+	if len(record) < headerSize || record[0] < oldestVersion || record[0] > recordVersion {
 		return false, false
 	}
 	written := int64(binary.LittleEndian.Uint64(record[5:]))
@@ -122,7 +136,7 @@ func openRecord(b bucket, key, record []byte, now time.Time) (*reader, error) {
 		return nil, errExpired
 	}
 	written := int64(binary.LittleEndian.Uint64(record[5:]))
-	return &reader{s: string(record[headerSize:]), base: min(written, now.UnixMilli())}, nil
+	return &reader{s: string(record[headerSize:]), version: record[0], base: min(written, now.UnixMilli())}, nil
 }
 
 func (r *reader) fail(what string) {
@@ -172,6 +186,16 @@ func (r *reader) time() time.Time {
 	}
 	n--
 	return time.UnixMilli(r.base + (int64(n>>1) ^ -int64(n&1)))
+}
+
+func (r *reader) stamps() (ts []time.Time) {
+	if r.version < 2 {
+		return nil
+	}
+	for range r.uint(maxStamps) {
+		ts = append(ts, r.time())
+	}
+	return ts
 }
 
 func (r *reader) addr() netip.Addr {
@@ -269,12 +293,13 @@ func decodeVerdict(b bucket, key, record []byte, now time.Time) (verdict.Verdict
 }
 
 func encodeDomain(b bucket, key []byte, f verify.DomainFact, now time.Time) []byte {
-	w := newRecord(now, f.ExpiresAt)
+	w := newRecord(now, f.Until())
 	w.str(string(f.CatchAll))
 	w.str(f.Site)
 	w.time(f.CheckedAt)
 	w.time(f.RefreshAt)
 	w.time(f.ExpiresAt)
+	w.stamps(f.Plain)
 	return w.seal(b, key)
 }
 
@@ -289,6 +314,7 @@ func decodeDomain(b bucket, key, record []byte, now time.Time) (verify.DomainFac
 		CheckedAt: r.time(),
 		RefreshAt: r.time(),
 		ExpiresAt: r.time(),
+		Plain:     r.stamps(),
 	}
 	return f, r.end()
 }
@@ -305,6 +331,7 @@ func encodeSite(b bucket, key []byte, f verify.SiteFact, now time.Time) []byte {
 		w.time(i.From)
 		w.time(i.To)
 	}
+	w.stamps(f.Negatives)
 	return w.seal(b, key)
 }
 
@@ -324,5 +351,6 @@ func decodeSite(b bucket, key, record []byte, now time.Time) (verify.SiteFact, e
 			break
 		}
 	}
+	f.Negatives = r.stamps()
 	return f, r.end()
 }

@@ -152,12 +152,14 @@ func TestFacts(t *testing.T) {
 		return verify.DomainFact{
 			CatchAll: verify.CatchAllNo, Site: "mx.example.net",
 			CheckedAt: now, RefreshAt: now.Add(24 * time.Hour), ExpiresAt: now.Add(72 * time.Hour),
+			Plain: []time.Time{{}, now.Add(-time.Hour), now},
 		}
 	}
 	site := func(now time.Time) verify.SiteFact {
 		return verify.SiteFact{
 			Reason: verdict.Timeout, ExpiresAt: now.Add(30 * time.Minute), LastGood: now.Add(-time.Hour),
-			Suspect: []verify.Interval{{From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour)}, {To: now}},
+			Suspect:   []verify.Interval{{From: now.Add(-2 * time.Hour), To: now.Add(-time.Hour)}, {To: now}},
+			Negatives: []time.Time{now.Add(-time.Minute), now},
 		}
 	}
 	suite(t, func(t *testing.T, s *Store) {
@@ -219,6 +221,48 @@ func TestPaceMemory(t *testing.T) {
 		time.Sleep(paceLife)
 		if got, err := s.LoadPace(); err != nil || len(got) != 0 {
 			t.Errorf("%v %v", got, err)
+		}
+	})
+}
+
+// TestCountersAlone: what is counted of a domain lives for its hour, though
+// nothing else is known of it.
+func TestCountersAlone(t *testing.T) {
+	t.Parallel()
+	var d [8]byte
+	suite(t, func(_ *testing.T, s *Store) {
+		s.PutDomain(d, verify.DomainFact{Plain: []time.Time{time.Now().Add(-time.Hour), time.Now()}})
+	}, func(t *testing.T, s *Store) {
+		if f, ok := s.GetDomain(d); !ok || len(f.Plain) != 2 || f.CatchAll != "" || !f.ExpiresAt.IsZero() {
+			t.Errorf("%v %+v", ok, f)
+		}
+		time.Sleep(time.Hour)
+		if f, ok := s.GetDomain(d); ok {
+			t.Errorf("%+v after an hour", f)
+		}
+	})
+}
+
+func TestDropVerdict(t *testing.T) {
+	t.Parallel()
+	suite(t, func(t *testing.T, s *Store) {
+		s.PutVerdict(keyOf(1), sampleVerdict(time.Now()))
+		s.PutVerdict(keyOf(2), sampleVerdict(time.Now()))
+		s.DropVerdict(keyOf(1))
+		s.DropVerdict(keyOf(3))
+		if _, ok := s.GetVerdict(keyOf(1)); ok {
+			t.Error("still there")
+		}
+	}, func(t *testing.T, s *Store) {
+		if _, ok := s.GetVerdict(keyOf(1)); ok {
+			t.Error("there again")
+		}
+		if _, ok := s.GetVerdict(keyOf(2)); !ok {
+			t.Error("the other one is gone")
+		}
+		s.DropVerdict(keyOf(2))
+		if _, ok := s.GetVerdict(keyOf(2)); ok {
+			t.Error("still there")
 		}
 	})
 }

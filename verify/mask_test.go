@@ -1,0 +1,81 @@
+package verify
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"rcptgate/verify/pace"
+	"rcptgate/verify/provider"
+	"rcptgate/verify/verdict"
+)
+
+func TestMaskAddresses(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                  "",
+		"550 5.1.1 <rcpt>: User unknown":    "550 5.1.1 <rcpt>: User unknown",
+		"551 try <bob@other.example>":       "551 try <address>",
+		"551 try bob@other.example.":        "551 try <address>.",
+		"try a@x.example, b+c@y.example":    "try <address>, <address>",
+		`try "bob smith"@x.example now`:     "try <address> now",
+		`try "b\"s"@x.example now`:          "try <address> now",
+		"user bob@[192.0.2.1] moved":        "user <address> moved",
+		"user bob@[broken moved":            "user <address>[broken moved",
+		"jürgen@bücher.example is away":     "<address> is away",
+		"see http://x.example/?a=bob%40y.z": "see http:<address>",
+		"route <@a.example:bob@b.example>":  "route <@a.example:<address>>",
+		"bob@a@b.example":                   "<address>",
+		"bob@... too long":                  "<address>... too long",
+		"@ home, @x.example":                "@ home, @x.example",
+		"mailto:SRS0=ab=cd=x.y=u@z.example": "mailto:<address>",
+	} {
+		if got := maskAddresses(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzMaskAddresses(f *testing.F) {
+	f.Add(`551 <a@b> "c d"@e f%40g h@[i] @j`)
+	clear := regexp.MustCompile(`[0-9A-Za-z](@|%40)[0-9A-Za-z]`)
+	f.Fuzz(func(t *testing.T, s string) {
+		got := maskAddresses(s)
+		if clear.MatchString(got) {
+			t.Errorf("%q leaves %q", s, got)
+		}
+		if utf8.ValidString(s) && !utf8.ValidString(got) {
+			t.Errorf("%q breaks into %q", s, got)
+		}
+		if len(got) > len(s)*len(someone) {
+			t.Errorf("%d bytes of %d", len(got), len(s))
+		}
+	})
+}
+
+// The asker is told what the MX said; the store keeps nobody's address.
+func TestStoreHoldsNoClearAddress(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.pacer.reply = func(string, pace.Kind, int) pace.Answer {
+			a := refused(verdict.MailboxDisabled)
+			a.Evidence.Text = "551 <rcpt> has moved, try <bob@other.test>"
+			return a
+		}
+		if v := w.want("user@example.test", verdict.MailboxDisabled); !strings.Contains(v.Evidence.Text, "bob@other.test") {
+			t.Errorf("fresh: %q", v.Evidence.Text)
+		}
+		if v := w.want("user@example.test", verdict.MailboxDisabled); v.Evidence.Text != "551 <rcpt> has moved, try <address>" {
+			t.Errorf("stored: %q", v.Evidence.Text)
+		}
+		// Kept against an inconclusive answer, it is stored once more.
+		time.Sleep(13 * time.Hour)
+		w.pacer.reply = func(string, pace.Kind, int) pace.Answer { return later(verdict.TemporaryFailure) }
+		w.want("user@example.test", verdict.MailboxDisabled)
+		for _, v := range w.store.verdicts {
+			if strings.Contains(v.Evidence.Text, "bob") {
+				t.Errorf("stored: %q", v.Evidence.Text)
+			}
+		}
+	})
+}
