@@ -50,7 +50,7 @@ var mailboxRules = []Rule{
 			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
 		},
 		Not: slices.Concat(doubts, permits, []string{
-			"temporar* .. again", "temporar* .. later", "again later", "sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
+			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline", "sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
 			"doesnt exist", "not exist", "not found",
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
@@ -161,10 +161,10 @@ var codeRules = []Rule{
 		From:   "RFC 3463: x.1.1, x.1.6",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.1", "1.6"},
-		Not: []string{
-			"temporar*", "try again", "later", "$sender", "message", "mail", "denied", "policy", "authoriz*", "client",
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
+			"later", "$sender", "message", "mail", "denied", "policy", "authoriz*", "client",
 			"connection", "server", "domain", "allowed", "blocked", "accepted", "restrict*", "group", "members",
-		},
+		}),
 	},
 	{
 		ID: "disabled-code-words", Means: "the code says disabled, and the words are of a mailbox",
@@ -173,7 +173,7 @@ var codeRules = []Rule{
 		Enhanced: []string{"2.1"},
 		Any:      []string{"$box"},
 		Not: []string{
-			"temporar*", "try again", "later", "policy", "unavailable", "internal", "external", "message", "refused", "denied",
+			"temporar*", "try again", "later", "policy", "unavailable", "internal", "external", "until", "maintenance", "upgrade*", "message", "refused", "denied",
 			"rejected", "spam*", "authoriz*",
 		},
 	},

@@ -55,7 +55,7 @@ var trafficRules = []Rule{
 		From:   "RFC 3463: x.3.5, x.4.3; field practice: stores and tables behind the server",
 		Reason: verdict.TemporaryFailure, At: AtRcpt,
 		Any: []string{
-			"$part $missing", "$part is missing", "$part unavailable", "$part is unavailable", "$part not available",
+			"$mbox $piece $missing", "$part $missing", "$part is missing", "$part unavailable", "$part is unavailable", "$part not available",
 			"$part is not available", "find $part", "find the $part", "locate $part", "locate the $part", "reach $part",
 			"reach the $part", "error reading", "error opening", "error accessing", "error querying", "failed to read",
 			"unable to read", "cannot read", "try primary", "try the primary", "use the primary", "at backup mx",

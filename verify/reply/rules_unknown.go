@@ -20,20 +20,22 @@ var plainUnknown = []string{
 
 // parts of a server: beside them a word for absent may be about the part.
 var parts = []string{
-	"server", "servers", "database*", "store", "path", "lookup", "backup", "secondary",
+	"server", "servers", "database*", "store", "path", "lookup", "backup", "secondary", "cluster*", "node",
+	"replicat*",
 }
 
 // passing words say that it is so for now only.
 var passing = []string{
 	"temporar*", "again later", "try later", "try again", "at this time", "at the moment", "at present", "for now",
-	"right now", "momentarily", "primary", "backup mx", "secondary mx",
+	"right now", "momentarily", "offline", "directory unavailable", "rebuil*", "pending",
+	"maintenance", "upgrade*", "until", "primary", "backup mx", "secondary mx",
 }
 
 // permits are words of lists that the recipient keeps, and of leave to write:
 // what is not found there is we.
 var permits = []string{
 	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
-	"your list", "list of allowed", "list of permitted", "external", "externally", "internet mail",
+	"your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers", "list of allowed", "list of permitted", "external", "externally", "internet mail",
 	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another",
 }
 
@@ -41,7 +43,7 @@ var permits = []string{
 var notOfMailbox = []string{
 	"$sender", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*", "password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
-	"you are not known", "youre unknown", "your mta", "your system",
+	"you are not known", "youre unknown", "your mta", "your system", "bounces", "originating",
 }
 
 // unknownRules: the mailbox is not there; the plainest words first.

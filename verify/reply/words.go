@@ -89,6 +89,11 @@ var wordClasses = map[string][]string{
 		"dont exist", "no longer exists", "not exist", "not exists", "nonexistent", "non existent", "is not existing",
 		"are unknown",
 	},
+	// piece: what belongs to a server when it stands after the name of a mailbox.
+	"piece": {
+		"server", "servers", "service", "services", "cluster", "node", "map", "table", "file", "gateway", "lookup",
+		"lookup server", "backend", "back end", "database", "databases", "store", "path", "directory", "router", "format",
+	},
 	// part: what a server consists of.
 	"part": {
 		"mailbox server", "mail server", "user server", "users server", "home server", "mailbox host", "mail host",
