@@ -117,12 +117,12 @@ func (a Address) External() string {
 	if !isDotString(local) {
 		local = quote(local)
 	}
-	return local + a.at()
+	return a.of(local)
 }
 
 // Internal prints the unquoted form. Of a bare local part that contains an @
 // Internal is ambiguous, as it is in Postfix.
-func (a Address) Internal() string { return a.local + a.at() }
+func (a Address) Internal() string { return a.of(a.local) }
 
 // Key prints the canonical form under which verdicts are kept: local part as
 // it is (case kept, RFC 5321 section 2.4; only postmaster is folded, section
@@ -140,15 +140,15 @@ func (a Address) NeedsSMTPUTF8() bool { return !isASCII(a.local) }
 // String is External.
 func (a Address) String() string { return a.External() }
 
-// at prints the @ and what follows it, nothing for a bare local part.
-func (a Address) at() string {
+// of prints a local part with the @ and what follows it, if anything does.
+func (a Address) of(local string) string {
 	switch {
 	case a.literal != "":
-		return "@" + a.literal
+		return local + "@" + a.literal
 	case !a.domain.IsZero():
-		return "@" + a.domain.ascii
+		return local + "@" + a.domain.ascii
 	}
-	return ""
+	return local
 }
 
 // isDotString reports a Dot-string of RFC 5321 section 4.1.2, with the
