@@ -55,7 +55,7 @@ func (e *Engine) guard(a *ask) (verdict.Verdict, bool) {
 		return notProbed("never asked: a private name, this host, or skip_domains"), true
 	}
 	for _, s := range a.st.Senders {
-		if s.IsNull() {
+		if s.IsNull() || s.Domain() != addr.Domain() && s.Domain() != a.q.Sender.Domain() {
 			continue
 		}
 		// Whatever the case: an MX may have folded it.
