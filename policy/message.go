@@ -135,9 +135,12 @@ func newDuplicates() duplicates {
 	return duplicates{seed: maphash.MakeSeed(), mu: new(sync.Mutex), seen: newMemory[uint64, *decided](duplicateTTL, maxDuplicates)}
 }
 
+// decided is a decision that is made, or has been. Its fields belong to who
+// makes it until made is set, under the lock; then nobody changes them.
 type decided struct {
-	done chan struct{}
-	// Once done: the decision, unless its asker went away before it was made.
+	made bool
+	done chan struct{} // closed once made; nil while nobody waits for it
+	// The decision, unless its asker went away before it was made.
 	d         Decision
 	abandoned bool
 }
@@ -147,15 +150,17 @@ type decided struct {
 func (ds *duplicates) once(ctx context.Context, q *Query, make func() (d Decision, abandoned bool)) Decision {
 	k := sum(ds.seed, string(q.Door), q.Instance, q.Sender, q.Recipient, q.PolicyContext, q.SASLUsername)
 	for {
-		one, first := ds.join(k)
+		one, first, done := ds.join(k)
 		if first {
 			ds.lead(k, one, make)
 			return one.d
 		}
-		select {
-		case <-one.done:
-		case <-ctx.Done(): // nobody waits for this answer
-			return Decision{Action: Accept, Verdict: verdict.New(verdict.Pending, "", time.Now())}
+		if done != nil {
+			select {
+			case <-done:
+			case <-ctx.Done(): // nobody waits for this answer
+				return Decision{Action: Accept, Verdict: verdict.New(verdict.Pending, "", time.Now())}
+			}
 		}
 		if !one.abandoned {
 			return one.d
@@ -163,25 +168,36 @@ func (ds *duplicates) once(ctx context.Context, q *Query, make func() (d Decisio
 	}
 }
 
-func (ds *duplicates) join(k uint64) (one *decided, first bool) {
+// join finds the decision of a request, or lets the caller make it. Where it is
+// being made, done tells when it has been.
+func (ds *duplicates) join(k uint64) (one *decided, first bool, done <-chan struct{}) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	if one, ok := ds.seen.get(k); ok {
-		return one, false
+	one, ok := ds.seen.get(k)
+	switch {
+	case !ok:
+		one = &decided{}
+		ds.seen.put(k, one)
+		return one, true, nil
+	case one.made:
+		return one, false, nil
+	case one.done == nil:
+		one.done = make(chan struct{})
 	}
-	one = &decided{done: make(chan struct{})}
-	ds.seen.put(k, one)
-	return one, true
+	return one, false, one.done
 }
 
 func (ds *duplicates) lead(k uint64, one *decided, make func() (Decision, bool)) {
-	one.d, one.abandoned = make()
-	if one.abandoned {
-		ds.mu.Lock()
+	d, abandoned := make()
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	one.d, one.abandoned, one.made = d, abandoned, true
+	if abandoned {
 		ds.seen.delete(k)
-		ds.mu.Unlock()
 	}
-	close(one.done)
+	if one.done != nil {
+		close(one.done)
+	}
 }
 
 // sum hashes texts under a key that nobody outside knows.
