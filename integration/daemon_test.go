@@ -223,6 +223,17 @@ func (d *daemon) events(t testing.TB) []event {
 // lines counts the audit lines written so far.
 func (d *daemon) lines(t testing.TB) int { return len(d.events(t)) }
 
+// served counts the decisions whose verdict came from there.
+func (d *daemon) served(t testing.TB, from string) int {
+	n := 0
+	for _, e := range d.events(t) {
+		if e.Event == "decision" && e.Served == from {
+			n++
+		}
+	}
+	return n
+}
+
 // decided returns the decisions about a recipient after the first n audit
 // lines, once there is one.
 func (d *daemon) decided(t testing.TB, n int, rcpt string) []event {

@@ -70,7 +70,7 @@ func none(t *testing.T, blocks []string) {
 
 // listenLines lays blocks of [listen] over our own; a key that no block has
 // keeps its default.
-func listenLines(t *testing.T, blocks ...string) func(config string) string {
+func listenLines(t testing.TB, blocks ...string) func(config string) string {
 	return func(config string) string {
 		config = regexp.MustCompile(`(?m)^(policy|milter) = .*\n`).ReplaceAllLiteralString(config, "")
 		for _, b := range blocks {
@@ -87,7 +87,8 @@ func listenLines(t *testing.T, blocks ...string) func(config string) string {
 // askDocs sends one message to a server that was set up by a document.
 func askDocs(t *testing.T, w *world, d *daemon, addr, via string, auth ...string) event {
 	t.Helper()
-	domain := fmt.Sprintf("docs%d.lab", w.lab.Count("", "CONNECT", -1))
+	_, port, _ := strings.Cut(addr, ":")
+	domain := "docs" + port + ".lab"
 	w.host(domain, lab.Host{Exists: users("alice")})
 	c := dialSMTP(t, addr)
 	for _, cmd := range auth {

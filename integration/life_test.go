@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,25 +62,46 @@ func TestCoreKilled(t *testing.T) {
 }
 
 // TestAllKilledBeforeWrite kills the daemon between its reply and the batch
-// that would have stored the verdict.
+// that would have stored the verdict: it starts again, on a store that it can
+// read, and asks again. That the far end is asked again proves that the verdict
+// was unwritten at the kill; a round in which the batch was faster proves
+// nothing, and does not count.
 func TestAllKilledBeforeWrite(t *testing.T) {
 	w := begin(t)
 	w.host("batch.lab", lab.Host{Exists: users("alice")})
 	d := w.startDaemon(t, "batch", daemonOptions{})
-	for i := range 5 {
+	ask := func(rcpt string) {
+		t.Helper()
 		c, err := net.Dial("tcp", d.policy)
 		must(t, err)
 		p := lab.NewPolicyClient(c)
-		action, err := p.Rcpt(fmt.Sprintf("i%d", i), "127.0.0.1", "", "news@"+senderDomain, "unknown@batch.lab")
+		defer p.Close()
+		action, err := p.Rcpt(rcpt, "127.0.0.1", "", "news@"+senderDomain, rcpt)
 		must(t, err)
 		if !strings.HasPrefix(action, "550 5.1.1") {
-			t.Errorf("round %d: action %q", i, action)
+			t.Errorf("%s: action %q", rcpt, action)
 		}
+	}
+	const wanted, most = 5, 20
+	unwritten := 0
+	for i := 0; unwritten < wanted; i++ {
+		if i == most {
+			t.Fatalf("the batch was faster than the kill in %d of %d rounds", most-unwritten, most)
+		}
+		rcpt := fmt.Sprintf("unknown%d@batch.lab", i)
+		ask(rcpt)
 		d.kill()
-		p.Close()
 		d.start(t)
+		before := w.lab.Count("mx.batch.lab", "RCPT", 5)
+		ask(rcpt)
+		if w.lab.Count("mx.batch.lab", "RCPT", 5) > before {
+			unwritten++
+		}
 	}
 	d.stop()
+	if log, err := os.ReadFile(d.log()); err != nil || bytes.Contains(log, []byte("set aside")) {
+		t.Errorf("a kill broke the store (%v): %s", err, log)
+	}
 }
 
 // TestAllTwoDaemons starts a second daemon on the store of the first.
@@ -133,14 +156,22 @@ func TestAllCheckUnderDaemon(t *testing.T) {
 	}
 }
 
-// TestAllReload reloads and rotates under load: no reply is wrong and no audit
-// line is lost.
+// roundText is in the configuration that TestAllReload changes, and in each
+// refusal under it.
+var roundText = regexp.MustCompile(`round ([0-9]+)`)
+
+// TestAllReload changes the configuration and rotates under load. Each refusal
+// is worded by the configuration in force, no reply is wrong, no message and no
+// audit line is lost.
 func TestAllReload(t *testing.T) {
 	w := begin(t)
 	w.host("reload.lab", lab.Host{Exists: users("alice")})
-	d := w.startDaemon(t, "reload", daemonOptions{})
+	d := w.startDaemon(t, "reload", daemonOptions{policy: "[policy.reply.mailbox_not_found]\ntext = \"round 0\"\n"})
 	near := w.startNear(t, "reloadpf", 3300, d)
-	var asked, wrong atomic.Int64
+	config, err := os.ReadFile(d.config())
+	must(t, err)
+	// What is in force for certain, and the newest that somebody was told.
+	var inForce, newest, asked, accepted atomic.Int64
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for _, addr := range []string{near.addr, near.viaMilter, near.addr, near.viaMilter} {
@@ -153,24 +184,34 @@ func TestAllReload(t *testing.T) {
 					return
 				default:
 				}
-				replies := c.flight("MAIL FROM:<news@"+senderDomain+">", "RCPT TO:<unknown@reload.lab>", "RCPT TO:<alice@reload.lab>", "RSET")
+				least := inForce.Load()
+				replies := c.flight("MAIL FROM:<news@"+senderDomain+">", "RCPT TO:<unknown@reload.lab>", "RCPT TO:<alice@reload.lab>", "DATA")
 				asked.Add(2)
-				if !strings.HasPrefix(replies[1], "550 5.1.1") || !strings.HasPrefix(replies[2], "250") {
-					wrong.Add(1)
-					t.Errorf("replies %q", replies)
+				round := int64(-1)
+				if m := roundText.FindStringSubmatch(replies[1]); m != nil {
+					round, _ = strconv.ParseInt(m[1], 10, 64)
+				}
+				if !strings.HasPrefix(replies[1], "550 5.1.1") || round < least || !strings.HasPrefix(replies[2], "250") {
+					t.Errorf("round %d or later: replies %q", least, replies)
+				}
+				if reply := c.cmd("Subject: reload\r\n\r\nhello\r\n."); strings.HasPrefix(reply, "250") {
+					accepted.Add(1)
+				} else {
+					t.Errorf("message: %q", reply)
+				}
+				for old := newest.Load(); round > old && !newest.CompareAndSwap(old, round); old = newest.Load() {
 				}
 			}
 		})
 	}
 	const rounds = 20
-	for i := range rounds {
+	for i := int64(1); i <= rounds; i++ {
+		must(t, os.WriteFile(d.config(), roundText.ReplaceAll(config, fmt.Appendf(nil, "round %d", i)), 0o644))
 		// As logrotate does it: rename, then the signal.
 		must(t, os.Rename(d.path("audit.jsonl"), d.path(fmt.Sprintf("audit.jsonl.%d", i))))
 		must(t, d.cmd.Process.Signal(syscall.SIGHUP))
-		waitFor(t, "a new audit file", func() bool {
-			_, err := os.Stat(d.path("audit.jsonl"))
-			return err == nil
-		})
+		waitFor(t, "a refusal by the new configuration", func() bool { return newest.Load() == i })
+		inForce.Store(i)
 		n := asked.Load()
 		waitFor(t, "some load", func() bool { return asked.Load() > n+20 })
 	}
@@ -188,6 +229,7 @@ func TestAllReload(t *testing.T) {
 	if len(files) != rounds+1 || lines != int(asked.Load()) {
 		t.Errorf("%d decisions in %d files, want %d in %d", lines, len(files), asked.Load(), rounds+1)
 	}
+	waitFor(t, fmt.Sprintf("%d messages in the queue", accepted.Load()), func() bool { return near.queued(t) == int(accepted.Load()) })
 }
 
 // TestAllSameRequest sends one policy request twice, side by side and one after
