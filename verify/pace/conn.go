@@ -104,9 +104,13 @@ func newID() string {
 }
 
 // hold takes n of the resource in all limiters.
-func (c *conn) hold(r resource, n int) {
+func (p *Pacer) hold(c *conn, r resource, n int) {
+	if n == 0 {
+		return
+	}
 	for _, l := range c.limiters {
 		l.acc[r].held += n
+		p.touch(l, false)
 	}
 	c.held[r] += n
 }
@@ -125,9 +129,7 @@ func (p *Pacer) settle(c *conn, r resource, n int, happened bool) {
 				a.stamps = append(a.stamps, p.now)
 			}
 		}
-		if happened && (r == invalids || r == randoms) {
-			p.keepCounts(l)
-		}
+		p.touch(l, happened && (r == invalids || r == randoms))
 		p.nudge(a.gate)
 	}
 }

@@ -209,7 +209,7 @@ func (p *Pacer) claim(c *conn, e *entry, rs ...resource) *blocked {
 		return why
 	}
 	for _, r := range rs {
-		c.hold(r, c.lane.key.needs(e.job.Kind, r))
+		p.hold(c, r, c.lane.key.needs(e.job.Kind, r))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,7 @@ type savedBreaker struct {
 	Evidence verdict.Evidence `json:"evidence"`
 }
 
-// savedCounts are the hour counters of a limiter. The counters of a minute
-// are not kept: a restart takes its share of one.
+// savedCounts are the hour counters of a limiter.
 type savedCounts struct {
 	Source   netip.Addr  `json:"source"`
 	Kind     string      `json:"kind"`
@@ -36,17 +36,37 @@ type savedCounts struct {
 	Randoms  []time.Time `json:"randoms,omitempty"`
 }
 
+// savedMinute are the minute counters of a limiter: all that counted At, as if
+// it had happened then. They are saved at each connection and RCPT, so they are
+// kept short. What a killed process did since the last batch of the store
+// (200 ms) is not among them: nobody waits for the disk.
+type savedMinute struct {
+	Source   netip.Addr `json:"source"`
+	Kind     string     `json:"kind"`
+	Name     string     `json:"name"`
+	At       time.Time  `json:"at"`
+	Connects int        `json:"connects"`
+	Probes   int        `json:"probes"`
+	// Asking is of how many RCPTs the answer was not there. Who is killed
+	// meanwhile does not know it: each counts as invalid.
+	Asking int `json:"asking,omitempty"`
+}
+
+// maxMinute bounds what is believed of a stored number.
+const maxMinute = 100_000
+
 const (
 	breakerPrefix = "breaker "
 	countsPrefix  = "counts "
+	minutePrefix  = "minute "
 )
 
 func (k breakerKey) memory() string {
 	return fmt.Sprintf("%s%s %s %s", breakerPrefix, k.scope, k.source, k.name)
 }
 
-func (k limiterKey) memory() string {
-	return fmt.Sprintf("%s%s %s %s", countsPrefix, k.kind, k.source, k.name)
+func (k limiterKey) memory(prefix string) string {
+	return prefix + k.kind + " " + k.source.String() + " " + k.name
 }
 
 // keepBreaker writes the breaker to the memory, or deletes a closed one.
@@ -64,22 +84,60 @@ func (p *Pacer) keepBreaker(b *breaker) {
 	})
 }
 
-// keepCounts writes the hour counters of a limiter to the memory.
-func (p *Pacer) keepCounts(l *limiter) {
+// touch has the counters of a limiter written to the memory before the lock is
+// released; hour: those of an hour, too.
+func (p *Pacer) touch(l *limiter, hour bool) {
 	if p.o.Memory == nil {
 		return
 	}
-	l.kept = true
+	if !l.unsaved {
+		l.unsaved = true
+		p.unsaved = append(p.unsaved, l)
+	}
+	l.unsavedHour = l.unsavedHour || hour
+}
+
+// keepCounts writes to the memory what was touched.
+func (p *Pacer) keepCounts() {
+	for _, l := range p.unsaved {
+		if l.unsaved {
+			p.keepMinute(l)
+		}
+		if l.unsavedHour {
+			p.keepHour(l)
+		}
+		l.unsaved, l.unsavedHour = false, false
+	}
+	clear(p.unsaved)
+	p.unsaved = p.unsaved[:0]
+}
+
+func (p *Pacer) keepMinute(l *limiter) {
+	l.keptMinute = true
+	p.save(l.key.memory(minutePrefix), savedMinute{
+		Source: l.key.source, Kind: l.key.kind, Name: l.key.name, At: p.wall(p.now),
+		Connects: l.acc[connects].used(p.now), Probes: l.acc[probes].used(p.now),
+		// A session asks one at a time; what else it holds is in reserve.
+		Asking: min(l.acc[invalids].held, l.acc[sessions].held),
+	})
+}
+
+func (p *Pacer) keepHour(l *limiter) {
+	l.keptHour = true
 	s := savedCounts{Source: l.key.source, Kind: l.key.kind, Name: l.key.name}
 	s.Invalids = p.walls(&l.acc[invalids].window)
 	s.Randoms = p.walls(&l.acc[randoms].window)
-	p.save(l.key.memory(), s)
+	p.save(l.key.memory(countsPrefix), s)
 }
 
 // forgetCounts deletes the counters of a limiter that is forgotten.
 func (p *Pacer) forgetCounts(l *limiter) {
-	if l.kept {
-		p.o.Memory.SavePace(l.key.memory(), nil)
+	l.unsaved, l.unsavedHour = false, false
+	if l.keptMinute {
+		p.o.Memory.SavePace(l.key.memory(minutePrefix), nil)
+	}
+	if l.keptHour {
+		p.o.Memory.SavePace(l.key.memory(countsPrefix), nil)
 	}
 }
 
@@ -108,6 +166,8 @@ func (p *Pacer) load() error {
 			err = p.loadBreaker(data)
 		case strings.HasPrefix(key, countsPrefix):
 			err = p.loadCounts(data)
+		case strings.HasPrefix(key, minutePrefix):
+			err = p.loadMinute(data)
 		default:
 			err = fmt.Errorf("unknown kind")
 		}
@@ -145,9 +205,31 @@ func (p *Pacer) loadCounts(data []byte) error {
 		return fmt.Errorf("not counters")
 	}
 	l := p.limiter(s.Kind, scopeKey{s.Source, s.Name})
-	l.kept = true
-	l.acc[invalids].stamps = p.ticks(s.Invalids)
-	l.acc[randoms].stamps = p.ticks(s.Randoms)
+	l.keptHour = true
+	l.acc[invalids].add(p.ticks(s.Invalids)...)
+	l.acc[randoms].add(p.ticks(s.Randoms)...)
+	return nil
+}
+
+func (p *Pacer) loadMinute(data []byte) error {
+	var s savedMinute
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	if s.Kind == "" || s.Name == "" || min(s.Connects, s.Probes, s.Asking) < 0 || max(s.Connects, s.Probes, s.Asking) > maxMinute {
+		return fmt.Errorf("not counters")
+	}
+	l := p.limiter(s.Kind, scopeKey{s.Source, s.Name})
+	l.keptMinute = true
+	at := p.tickOf(s.At)
+	if s.Asking > 0 {
+		// The far end may have counted it as late as just now.
+		at = p.now
+		l.acc[invalids].add(slices.Repeat([]tick{at}, s.Asking)...)
+		p.touch(l, true)
+	}
+	l.acc[connects].add(slices.Repeat([]tick{at}, s.Connects)...)
+	l.acc[probes].add(slices.Repeat([]tick{at}, s.Probes)...)
 	return nil
 }
 
@@ -165,9 +247,6 @@ func (p *Pacer) ticks(ts []time.Time) []tick {
 	stamps := make([]tick, len(ts))
 	for i, t := range ts {
 		stamps[i] = p.tickOf(t)
-		if i > 0 {
-			stamps[i] = max(stamps[i], stamps[i-1])
-		}
 	}
 	return stamps
 }

@@ -1,8 +1,14 @@
 package pace
 
 import (
+	"context"
+	"fmt"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"rcptgate/internal/lab"
 	"rcptgate/verify/provider"
 )
 
@@ -10,12 +16,14 @@ import (
 // stamp lies in the future and none is out of order.
 func FuzzLoad(f *testing.F) {
 	f.Add("counts x", `{"source":"","kind":"site","name":"a","invalids":["2999-01-01T00:00:00Z","1000-01-01T00:00:00Z"]}`)
+	f.Add("minute x", `{"source":"","kind":"site","name":"a","at":"2999-01-01T00:00:00Z","connects":20,"probes":60,"asking":2}`)
+	f.Add("minute x", `{"source":"","kind":"site","name":"a","at":"1000-01-01T00:00:00Z","connects":-1,"probes":1000000000000}`)
 	f.Add("breaker x", `{"source":"","scope":"site","name":"a","since":"2999-01-01T00:00:00Z","length":9223372036854775807,"times":99}`)
 	f.Fuzz(func(t *testing.T, key, value string) {
 		s := &Settings{Book: book(t, provider.Overrides{})}
 		p := newPacer(Options{
 			Settings: func() *Settings { return s },
-			Memory:   &memory{data: map[string][]byte{key: []byte(value)}},
+			Memory:   &memory{data: map[string][]byte{key: []byte(value)}, disk: map[string][]byte{}},
 		}, nil)
 		p.lock()
 		defer p.unlock()
@@ -39,6 +47,155 @@ func FuzzLoad(f *testing.F) {
 			}
 			b.state = stateHalfOpen
 			p.openBreaker(b.key, b.site, 1, tripped{reason: b.reason})
+		}
+	})
+}
+
+// Counters and breakers outlive the process.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newMemory(), nil)
+		bad := w.site("bad.test", lab.Host{})
+		shy := w.site("shy.test", lab.Host{Mail: func(string, *lab.Session) string { return noSender }})
+		w.want("shy", w.ask(shy, "ann"), "sender_refused")
+		for i := range 9 {
+			w.want("bad", w.ask(bad, fmt.Sprintf("b%d", i)), "mailbox_not_found")
+		}
+		w.stop()
+		for range 5 { // a crash loop
+			w.start()
+			q := w.submit(bad, "again", nil)
+			time.Sleep(time.Second)
+			select {
+			case r := <-q.done:
+				t.Errorf("asked over the budget after a restart: %v", r)
+			default:
+			}
+			w.want("shy", w.ask(shy, "ann"), "refused not_probed")
+			w.stop()
+		}
+		w.start()
+		defer w.stop()
+		began := time.Now()
+		w.want("bad", w.ask(bad, "later"), "dropped not_probed") // queue timeout
+		time.Sleep(55*time.Minute - time.Since(began))
+		w.want("bad", w.ask(bad, "later"), "mailbox_not_found")
+		time.Sleep(6 * time.Minute)
+		w.want("shy", w.ask(shy, "ann"), "sender_refused")
+		if b := w.p.Snapshot().Breakers; len(b) != 1 || b[0].Times != 2 {
+			t.Errorf("breakers %+v", b)
+		}
+	})
+}
+
+// A stored time in the future counts as now, rubbish is left out.
+func TestMemoryFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := newMemory()
+		future := time.Now().Add(1000 * time.Hour).Format(time.RFC3339)
+		mem.data["counts site  mx1.bad.test"] = []byte(`{"source":"","kind":"site","name":"mx1.bad.test","invalids":["` +
+			strings.Repeat(future+`","`, 9) + future + `"]}`)
+		mem.data["breaker site  mx1.shy.test"] = []byte(`{"source":"","scope":"site","name":"mx1.shy.test","reason":"probe_blocked","since":"` +
+			future + `","length":3600000000000,"base":3600000000000,"times":1}`)
+		mem.data["breaker x"], mem.data["counts y"], mem.data["z"] = []byte("{}"), []byte("rubbish"), []byte("")
+		w := newWorld(t, mem, func(s *Settings) { s.QueueTimeout = 2 * time.Hour })
+		defer w.stop()
+		bad, shy := w.site("bad.test", lab.Host{}), w.site("shy.test", lab.Host{})
+		q := w.submit(bad, "b", nil)
+		if eta := q.ticket.ETA(); eta < 59*time.Minute || eta > 61*time.Minute {
+			t.Errorf("ETA %v, want an hour", eta)
+		}
+		w.want("shy", w.ask(shy, "ann"), "refused not_probed")
+		if r := q.wait(); r.String() != "mailbox_not_found" || r.after < time.Hour || r.after > 61*time.Minute {
+			t.Errorf("%v after %v", r, r.after)
+		}
+		w.want("shy", w.ask(shy, "ann"), "mailbox_not_found")
+		w.want("states", w.states(), "")
+	})
+}
+
+// kill ends the pacer as kill -9 does, and leaves to the next what was in the
+// memory at that moment.
+func (w *world) kill() {
+	left := w.mem.killed()
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := w.p.Stop(now); err != nil {
+		w.t.Error(err)
+	}
+	w.mem = left
+}
+
+// No crash loop gets more out of a site than one process would, but for what is
+// not yet on the disk: the batch of the store, 200 ms.
+func TestCrashLoop(t *testing.T) {
+	const batch = 200 * time.Millisecond
+	tests := []struct {
+		name               string
+		host               lab.Host
+		life, pause, batch time.Duration
+		least              int // of what is asked all the same
+	}{
+		{"restarted by systemd", lab.Host{Exists: everybody}, 3 * time.Second, 2 * time.Second, batch, 60},
+		{"many lives a minute", lab.Host{Exists: everybody}, 300 * time.Millisecond, 200 * time.Millisecond, 0, 60},
+		{"killed by the answer", lab.Host{Delay: map[string]time.Duration{"RCPT": time.Second}}, 500 * time.Millisecond, 2 * time.Second, batch, 5},
+		{"refusals", lab.Host{}, 700 * time.Millisecond, 2 * time.Second, 0, 5},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := provider.DefaultLimits()
+				l.RcptsPerSession = 2
+				w := newWorld(t, newMemory(), func(s *Settings) { s.Book = book(t, provider.Overrides{Pace: l}) })
+				w.mem.batch = tt.batch
+				defer w.stop()
+				w.mem.batch = tt.batch
+				r := w.site("loop.test", tt.host)
+				for began := time.Now(); time.Since(began) < 4*time.Minute; {
+					for i := range 40 {
+						w.submit(r, fmt.Sprintf("a%d", i), nil)
+					}
+					time.Sleep(tt.life)
+					w.kill()
+					time.Sleep(tt.pause)
+					w.start()
+				}
+				log := w.net.Log()
+				for _, x := range exceeded(log, l, asked) {
+					t.Error(x)
+				}
+				rcpt := func(e lab.Entry) bool { return e.Verb == "RCPT" }
+				n := lab.MaxInWindow(log, time.Hour, rcpt)
+				if n < tt.least {
+					t.Errorf("only %d were asked in all", n)
+				}
+				if tt.host.Exists == nil && n > l.InvalidPerHour {
+					t.Errorf("%d unknown addresses were asked, allowed %d", n, l.InvalidPerHour)
+				}
+			})
+		})
+	}
+}
+
+// What counts is stored once, and deleted when nothing counts any more.
+func TestMinuteStored(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.want("ann", w.ask(w.site("good.test", lab.Host{Exists: everybody}), "ann"), "accepted")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		stored, _ := w.mem.LoadPace()
+		for key, v := range stored {
+			if !strings.HasPrefix(key, minutePrefix) || !strings.Contains(string(v), `"connects":1,"probes":1}`) {
+				t.Errorf("%s: %s", key, v)
+			}
+		}
+		if len(stored) != 2 { // of the site and of the address
+			t.Errorf("%d values are stored", len(stored))
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if stored, _ = w.mem.LoadPace(); len(stored) != 0 {
+			t.Errorf("still stored: %v", stored)
 		}
 	})
 }

@@ -12,7 +12,9 @@
 // server), and for each source and provider where the book says so. An event
 // counts from the moment before it is sent until the window has passed since
 // its answer: wherever in between the far end counts it, the far end never
-// sees more than the number in any window. rcpts_per_transaction is always 1.
+// sees more than the number in any window. Counters and breakers outlive the
+// process, so that no crash loop asks more than one process would.
+// rcpts_per_transaction is always 1.
 //
 // How a connection is chosen: the targets of the route in their order, past
 // hosts at rest; the next one only after a failed connect, a 521 (RFC 7504),

@@ -114,7 +114,7 @@ func (s *Session) begin(k Kind) bool {
 	}
 	for _, r := range [...]resource{probes, invalids, randoms} {
 		if more := s.c.lane.key.needs(k, r) - s.c.held[r]; more > 0 {
-			s.c.hold(r, more)
+			s.p.hold(s.c, r, more)
 		}
 	}
 	return true

@@ -88,7 +88,7 @@ func (p *Pacer) open(l *lane, e *entry) *blocked {
 	}
 	c := newConn(p, l, e, t, lims)
 	for _, r := range []resource{sessions, connects, probes, invalids, randoms} {
-		c.hold(r, l.key.needs(e.job.Kind, r))
+		p.hold(c, r, l.key.needs(e.job.Kind, r))
 	}
 	p.global.acc[sessions].held++
 	p.global.acc[connects].stamps = append(p.global.acc[connects].stamps, p.now)

@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"slices"
 	"time"
 
 	"rcptgate/verify/provider"
@@ -30,6 +31,12 @@ func (w *window) prune(now tick) {
 	if len(w.stamps) == 0 {
 		w.stamps = nil
 	}
+}
+
+// add enters events that are known from before.
+func (w *window) add(stamps ...tick) {
+	w.stamps = slices.Concat(w.stamps, stamps)
+	slices.Sort(w.stamps)
 }
 
 // used is how many events count now.
@@ -112,9 +119,10 @@ type account struct {
 
 // limiter holds the accounts of one source and site, MX address or provider.
 type limiter struct {
-	key  limiterKey
-	acc  [resources]account
-	kept bool // in the memory
+	key                  limiterKey
+	acc                  [resources]account
+	keptMinute, keptHour bool // in the memory
+	unsaved, unsavedHour bool // changed since
 }
 
 func newLimiter(key limiterKey) *limiter {

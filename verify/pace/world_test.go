@@ -39,10 +39,19 @@ type world struct {
 	changes   []BreakerChange
 }
 
-// memory is a Memory that survives its pacer.
+// memory is a Memory that survives its pacer. Puts reach its disk after batch.
 type memory struct {
-	mu   sync.Mutex
-	data map[string][]byte
+	mu    sync.Mutex
+	data  map[string][]byte
+	disk  map[string][]byte
+	queue []put
+	batch time.Duration
+}
+
+type put struct {
+	at    time.Time
+	key   string
+	value []byte
 }
 
 func (m *memory) LoadPace() (map[string][]byte, error) {
@@ -54,14 +63,36 @@ func (m *memory) LoadPace() (map[string][]byte, error) {
 func (m *memory) SavePace(key string, v []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v == nil {
-		delete(m.data, key)
-		return
-	}
-	m.data[key] = v
+	m.write()
+	m.queue = append(m.queue, put{time.Now(), key, v})
+	store(m.data, key, v)
 }
 
-func newMemory() *memory { return &memory{data: map[string][]byte{}} }
+// write brings to the disk what has waited for long enough.
+func (m *memory) write() {
+	for len(m.queue) > 0 && time.Since(m.queue[0].at) >= m.batch {
+		store(m.disk, m.queue[0].key, m.queue[0].value)
+		m.queue = m.queue[1:]
+	}
+}
+
+// killed is what is left when the process is killed now.
+func (m *memory) killed() *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.write()
+	return &memory{data: maps.Clone(m.disk), disk: maps.Clone(m.disk), batch: m.batch}
+}
+
+func store(to map[string][]byte, key string, v []byte) {
+	if v == nil {
+		delete(to, key)
+		return
+	}
+	to[key] = v
+}
+
+func newMemory() *memory { return &memory{data: map[string][]byte{}, disk: map[string][]byte{}} }
 
 // book returns the provider book with overrides.
 func book(t testing.TB, o provider.Overrides) *provider.Book {
