@@ -282,6 +282,8 @@ func (p *Pacer) resort(l *lane) {
 	l.jobs.each(func(e *entry) {
 		e.terms = p.settings.Book.Terms(e.job.Route)
 		switch {
+		case p.settings.Unfit != "":
+			p.drop(e, e.walk.outcome(verdict.NotProbed, p.settings.unfit()))
 		case !known:
 			p.drop(e, e.walk.outcome(verdict.NotProbed, detailNoSource))
 		case !e.terms.Probing:

@@ -52,9 +52,12 @@ type Settings struct {
 	ConnectsPerSecond float64        // 50, all sites
 	MaxQueued         int            // 100,000; one tenant at most a quarter
 	QueueTimeout      time.Duration  // 10 min
-	Sources           []probe.Source // at least one
+	Sources           []probe.Source // at least one; one without a HELO name asks nobody
 	Sender            address.Address
 	Book              *provider.Book
+	// Unfit says why nothing may be asked (docs/design.md, rule 13); empty: fit.
+	// What waits already is then dropped.
+	Unfit string
 }
 
 // Why a dialogue is held (audit word).

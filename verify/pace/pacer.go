@@ -24,7 +24,7 @@ const (
 	detailStopping  = "stopping"
 	detailForbidden = "the provider forbids probing"
 	detailZero      = "a limit of zero forbids probing"
-	detailNoSource  = "the source is not configured any more"
+	detailNoSource  = "the source is not configured, or has no name to greet with"
 )
 
 // Options of a Pacer. Settings and Prober are required.
@@ -210,6 +210,8 @@ func (p *Pacer) admit(pinned netip.Addr, r mx.Route, t provider.Terms) (source n
 		return no("not started")
 	case p.stopping:
 		return no(detailStopping)
+	case p.settings.Unfit != "":
+		return no(p.settings.unfit())
 	case len(r.Targets) == 0:
 		return no("no MX address to ask")
 	case !t.Probing:
@@ -220,7 +222,7 @@ func (p *Pacer) admit(pinned netip.Addr, r mx.Route, t provider.Terms) (source n
 	var bar *breaker
 	found := false
 	for _, s := range p.settings.Sources {
-		if pinned.IsValid() && s.IP != pinned {
+		if pinned.IsValid() && s.IP != pinned || s.HELO == "" {
 			continue
 		}
 		found, source = true, s.IP
@@ -316,10 +318,12 @@ func (s *Settings) connectRate() (n int, span tick) {
 	return n, tick(math.Ceil(float64(n) / rate * float64(time.Second)))
 }
 
+func (s *Settings) unfit() string { return "nothing is probed: " + s.Unfit }
+
 // source finds the identity of an address; ok is false after a reload that
-// took it away.
+// took it or its name away.
 func (s *Settings) source(ip netip.Addr) (src probe.Source, ok bool) {
-	i := slices.IndexFunc(s.Sources, func(src probe.Source) bool { return src.IP == ip })
+	i := slices.IndexFunc(s.Sources, func(src probe.Source) bool { return src.IP == ip && src.HELO != "" })
 	if i < 0 {
 		return probe.Source{}, false
 	}
