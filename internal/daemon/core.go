@@ -81,7 +81,8 @@ func OpenCore(o CoreOptions) (*Core, error) {
 	return c, nil
 }
 
-// Close stops the engines and releases everything; idempotent, bounded by ctx.
+// Close stops the engines and releases everything; idempotent, bounded by ctx
+// and the seconds that the store and the audit log take to be written.
 func (c *Core) Close(ctx context.Context) error { return c.stop(ctx) }
 
 func (c *Core) open(o CoreOptions) error {
@@ -109,13 +110,13 @@ func (c *Core) open(o CoreOptions) error {
 	if err != nil {
 		return err
 	}
-	c.onStop("audit log", c.audit.Close)
+	c.onStop("audit log", written(c.audit.Close))
 
 	c.store, err = cache.Open(cache.Options{Path: cfg.Store.Path, Logger: c.logger})
 	if err != nil {
 		return err
 	}
-	c.onStop("store", c.store.Close)
+	c.onStop("store", written(c.store.Close))
 
 	c.pacer, err = pace.New(pace.Options{
 		Settings:   func() *pace.Settings { return c.current.Load().pace },

@@ -282,7 +282,7 @@ loop:
 }
 
 // Stop drains the doors, then the engines, and releases everything; idempotent
-// and bounded by ctx.
+// and bounded as Core.Close is.
 func (d *Daemon) Stop(ctx context.Context) error {
 	err := d.Core.Close(ctx)
 	d.serving.Wait()

@@ -14,6 +14,9 @@ const (
 	// drainTimeout is what the requests under way get to end: as long as the
 	// most patient MTA waits for an answer at RCPT (patience).
 	drainTimeout = patience
+	// writeGrace is what the store and the audit log get to be written, each,
+	// however long the parts before them took. The unit file waits for all.
+	writeGrace = 5 * time.Second
 	// dialogueGrace is what a dialogue that nobody waits for gets to end.
 	dialogueGrace = 5 * time.Second
 )
@@ -30,6 +33,15 @@ type lifecycle struct {
 type step struct {
 	name string
 	stop func(context.Context) error
+}
+
+// written gives what must reach the disk its time even when ctx has ended.
+func written(stop func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeGrace)
+		defer cancel()
+		return stop(ctx)
+	}
 }
 
 // onStop registers the release of what was just acquired.
