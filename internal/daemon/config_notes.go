@@ -30,6 +30,7 @@ func (c *Config) Warnings() []string {
 		add("[probe] allow_mx: mail servers in networks that are reserved or private are probed")
 	}
 	notes = append(notes, c.probingAllowed()...)
+	notes = append(notes, c.transactions()...)
 	if c.Milter.Decide != "end" && c.Milter.OnPartial != milter.Keep {
 		add(`[milter] on_partial = %q has no effect without decide = "end"`, c.Milter.OnPartial)
 	}
@@ -58,10 +59,7 @@ func (c *Config) probingAllowed() []string {
 		return nil // the embedded book is tested
 	}
 	var notes []string
-	for _, table := range []struct {
-		name  string
-		terms map[string]provider.Partial
-	}{{"provider", c.Provider}, {"site", c.Site}, {"domain", c.Domain}} {
+	for _, table := range c.partials() {
 		for _, name := range slices.Sorted(maps.Keys(table.terms)) {
 			p := table.terms[name].Probing
 			if p == nil || *p != provider.Allowed || table.name == "provider" && !book.Forbidden(name) {
@@ -75,4 +73,31 @@ func (c *Config) probingAllowed() []string {
 		}
 	}
 	return notes
+}
+
+// transactions names each rcpts_per_transaction that has no effect.
+func (c *Config) transactions() []string {
+	const note = "[%s] rcpts_per_transaction: more than 1 is treated as 1 in this version"
+	var notes []string
+	if c.Pace.RcptsPerTransaction > 1 {
+		notes = append(notes, fmt.Sprintf(note, "pace"))
+	}
+	for _, table := range c.partials() {
+		for _, name := range slices.Sorted(maps.Keys(table.terms)) {
+			if n := table.terms[name].RcptsPerTransaction; n != nil && *n > 1 {
+				notes = append(notes, fmt.Sprintf(note, strict.Key(table.name, name)))
+			}
+		}
+	}
+	return notes
+}
+
+// partials is a kind of tables that are laid over [pace] and the book.
+type partials struct {
+	name  string
+	terms map[string]provider.Partial
+}
+
+func (c *Config) partials() []partials {
+	return []partials{{"provider", c.Provider}, {"site", c.Site}, {"domain", c.Domain}}
 }

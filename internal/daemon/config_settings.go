@@ -99,6 +99,7 @@ func (c *Config) paceSettings(book *provider.Book) *pace.Settings {
 		Sources:           c.sources(),
 		Sender:            c.sender(),
 		Book:              book,
+		Unfit:             c.Unfit(),
 	}
 }
 

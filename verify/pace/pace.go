@@ -14,7 +14,7 @@
 // its answer: wherever in between the far end counts it, the far end never
 // sees more than the number in any window. Counters and breakers outlive the
 // process, so that no crash loop asks more than one process would.
-// rcpts_per_transaction is always 1.
+// Each RCPT has a MAIL of its own: rcpts_per_transaction above 1 is treated as 1.
 //
 // How a connection is chosen: the targets of the route in their order, past
 // hosts at rest; the next one only after a failed connect, a 521 (RFC 7504),
