@@ -153,7 +153,8 @@ func TestDuplicates(t *testing.T) {
 		time.Sleep(time.Minute)
 		got = append(got, w.Decide(t.Context(), q))
 		for _, d := range got {
-			if d.ID != got[0].ID || d.Action != Reject {
+			if d.ID != got[0].ID || d.Action != Reject || d.ReplyText() != got[0].ReplyText() || d.Verdict.Reason != verdict.MailboxNotFound ||
+				d.Rule != got[0].Rule || d.Mode != ModeEnforce || d.Code != 550 {
 				t.Errorf("%+v", d)
 			}
 		}

@@ -138,11 +138,49 @@ func newDuplicates() duplicates {
 // decided is a decision that is made, or has been. Its fields belong to who
 // makes it until made is set, under the lock; then nobody changes them.
 type decided struct {
-	made bool
-	done chan struct{} // closed once made; nil while nobody waits for it
-	// The decision, unless its asker went away before it was made.
-	d         Decision
-	abandoned bool
+	made      bool
+	abandoned bool          // its asker went away before it was made
+	done      chan struct{} // closed once made; nil while nobody waits for it
+	answer    answer
+}
+
+// answer is what is kept of a decision for a request that comes again: all but
+// the verdict it rests on, because thousands are kept.
+type answer struct {
+	id, rule      string
+	mode          Mode
+	action, would Action
+	reason        verdict.Reason
+	warning       bool
+	reply         *reply // nil: none
+	told          func(a Action, reply string)
+}
+
+type reply struct {
+	code           int
+	enhanced, text string
+}
+
+func (d *Decision) answer() answer {
+	a := answer{
+		id: d.ID, rule: d.Rule, mode: d.Mode, action: d.Action, would: d.Would,
+		reason: d.Verdict.Reason, warning: d.Warning, told: d.told,
+	}
+	if d.Code != 0 {
+		a.reply = &reply{d.Code, d.Enhanced, d.Text}
+	}
+	return a
+}
+
+func (a *answer) decision() Decision {
+	d := Decision{
+		ID: a.id, Rule: a.rule, Mode: a.mode, Action: a.action, Would: a.would, Warning: a.warning,
+		Verdict: verdict.Verdict{Reason: a.reason}, told: a.told,
+	}
+	if r := a.reply; r != nil {
+		d.Code, d.Enhanced, d.Text = r.code, r.enhanced, r.text
+	}
+	return d
 }
 
 // once returns the decision of an identical request, or makes it. make reports
@@ -152,8 +190,7 @@ func (ds *duplicates) once(ctx context.Context, q *Query, make func() (d Decisio
 	for {
 		one, first, done := ds.join(k)
 		if first {
-			ds.lead(k, one, make)
-			return one.d
+			return ds.lead(k, one, make)
 		}
 		if done != nil {
 			select {
@@ -163,7 +200,7 @@ func (ds *duplicates) once(ctx context.Context, q *Query, make func() (d Decisio
 			}
 		}
 		if !one.abandoned {
-			return one.d
+			return one.answer.decision()
 		}
 	}
 }
@@ -187,17 +224,18 @@ func (ds *duplicates) join(k uint64) (one *decided, first bool, done <-chan stru
 	return one, false, one.done
 }
 
-func (ds *duplicates) lead(k uint64, one *decided, make func() (Decision, bool)) {
+func (ds *duplicates) lead(k uint64, one *decided, make func() (Decision, bool)) Decision {
 	d, abandoned := make()
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	one.d, one.abandoned, one.made = d, abandoned, true
+	one.answer, one.abandoned, one.made = d.answer(), abandoned, true
 	if abandoned {
 		ds.seen.delete(k)
 	}
 	if one.done != nil {
 		close(one.done)
 	}
+	return d
 }
 
 // sum hashes texts under a key that nobody outside knows.
