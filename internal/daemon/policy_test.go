@@ -248,3 +248,82 @@ func TestCrowd(t *testing.T) {
 		w.wellBehaved()
 	})
 }
+
+// TestDeferral: a greylisted recipient is deferred where the rule says so, is
+// asked again behind, and passes once the MX has had its time; one that stays
+// greylisted is deferred no longer than defer_for.
+func TestDeferral(t *testing.T) {
+	inWorld(t, worldOptions{policy: "defer = [\"greylisted\"]\ndefer_for = \"4h\""}, func(t *testing.T, w *world) {
+		w.Site("grey.test", lab.Host{Exists: exists("ada"), Greylist: 5 * time.Minute})
+		w.Site("forever.test", lab.Host{Greylist: 1000 * time.Hour})
+		ask := func(rcpt, want string) {
+			t.Helper()
+			if got := w.rcpt(rcpt); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %q, want %s", rcpt, got, want)
+			}
+		}
+		ask("ada@grey.test", "450 4.")
+		ask("ada@forever.test", "450 4.")
+		time.Sleep(10 * time.Minute) // of the bubble: it has been asked again
+		before := w.Count("mx.grey.test", "CONNECT", -1)
+		ask("ada@grey.test", "DUNNO")
+		if w.Count("mx.grey.test", "CONNECT", -1) != before {
+			t.Error("the asker paid for a dialogue")
+		}
+		time.Sleep(time.Hour)
+		ask("ada@forever.test", "450 4.")
+		time.Sleep(3 * time.Hour)
+		ask("ada@forever.test", "DUNNO")
+	})
+}
+
+// TestDecideAtEnd: with decide = "end" the whole message is answered at its
+// end, by what on_partial says.
+func TestDecideAtEnd(t *testing.T) {
+	for _, c := range []struct {
+		partial string
+		rcpts   []string
+		end     string // prefix of the answer
+		removed int
+	}{
+		{"keep", []string{"nobody@far.test", "ada@far.test"}, "c", 0},
+		{"reject", []string{"nobody@far.test", "ada@far.test"}, "y 550 5.", 0},
+		{"delete", []string{"nobody@far.test", "ada@far.test"}, "c", 1},
+		{"keep", []string{"nobody@far.test", "noone@nomail.test"}, "y 550 5.", 0},
+		{"keep", []string{"ada@far.test"}, "c", 0},
+	} {
+		t.Run(fmt.Sprint(c.partial, c.rcpts), func(t *testing.T) {
+			o := worldOptions{probe: fmt.Sprintf("[milter]\ndecide = \"end\"\non_partial = %q", c.partial)}
+			inWorld(t, o, func(t *testing.T, w *world) {
+				w.Site("far.test", lab.Host{Exists: exists("ada")})
+				w.NullMX("nomail.test")
+				m, err := lab.NewMilterClient(w.dial("milter"))
+				w.must(err)
+				_, err = m.Connect("127.0.0.1")
+				w.must(err)
+				_, err = m.Mail("news@esp.test", "")
+				w.must(err)
+				for _, rcpt := range c.rcpts {
+					if got, err := m.Rcpt(rcpt, "esmtp"); err != nil || got != "c" {
+						t.Errorf("%s: %q, %v", rcpt, got, err)
+					}
+				}
+				removed, answer := 0, ""
+				w.must(m.Send('E', nil))
+				for answer == "" {
+					cmd, data, err := m.Read()
+					w.must(err)
+					if cmd == '-' {
+						removed++
+						continue
+					}
+					answer = strings.TrimRight(string(cmd)+" "+string(data), " \x00")
+				}
+				if !strings.HasPrefix(answer, c.end) || removed != c.removed {
+					t.Errorf("end of message: %q, %d removed; want %s, %d", answer, removed, c.end, c.removed)
+				}
+				w.must(m.Close())
+			})
+		})
+	}
+}
