@@ -217,7 +217,7 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       ioTimeout,
-		WriteTimeout:      ioTimeout,
+		WriteTimeout:      2 * ioTimeout, // a request that does not come is told so
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },

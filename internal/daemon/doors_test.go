@@ -277,7 +277,7 @@ func TestWebAbused(t *testing.T) {
 				}
 				return endless("1000\r\n"+strings.Repeat("x", 4096)+"\r\n", 10<<20)(wr)
 			}, "4", 1 << 20},
-			{"admin", "body that does not come", text("POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"), "", 0},
+			{"admin", "body that does not come", text("POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"), "400", 0},
 			{"admin", "no JSON", text("POST /v1/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"), "400", 0},
 		} {
 			answer, took := send(t, w.dial(c.door), c.data)
