@@ -20,11 +20,13 @@ type limits struct {
 	queue   int           // puts that wait for the disk
 	maxSize int           // of the file, octets
 	retry   time.Duration // pause after a write that failed
+	near    int           // octets of what is kept in memory
 }
 
-// file is a store on the disk: a queue of puts in front of one bbolt file, and
-// the goroutine that writes. A handle that broke is nil until the writer has set
-// its file aside and begun a new one; the queue is the store meanwhile.
+// file is a store on the disk: a queue of puts and a bounded memory of what was
+// used lately in front of one bbolt file, and the goroutine that writes. A
+// handle that broke is nil until the writer has set its file aside and begun a
+// new one; queue and memory are the store meanwhile.
 type file struct {
 	path string
 	log  *slog.Logger
@@ -34,6 +36,8 @@ type file struct {
 	quit chan struct{} // closed by Close
 	done chan struct{} // closed by the writer
 	stop sync.Once
+
+	memory *memory // what was put or read lately
 
 	mu       sync.RWMutex
 	h        *handle
@@ -45,6 +49,7 @@ type file struct {
 	dropped  int
 	counts   [buckets]int
 	closed   bool
+	puts     [256]uint32 // how often a key that ends so was put
 }
 
 // pendingPut is a put that is not on the disk yet. A nil record deletes.
@@ -62,6 +67,7 @@ func openStore(o Options, l limits) (*file, error) {
 		quit:    make(chan struct{}),
 		done:    make(chan struct{}),
 		pending: map[string]*pendingPut{},
+		memory:  newMemory(cmp.Or(l.near, nearBudget)),
 	}
 	f.queue = cmp.Or(f.queue, maxQueue)
 	f.maxSize = cmp.Or(f.maxSize, maxFile)
@@ -82,11 +88,14 @@ func queueKey(buf []byte, b bucket, key []byte) []byte {
 }
 
 func (f *file) get(b bucket, key []byte) []byte {
+	if record, ok := f.memory.look(b, key); ok {
+		return record
+	}
 	var buf [64]byte
 	k := queueKey(buf[:0], b, key)
 	f.mu.RLock()
 	p, queued := f.pending[string(k)]
-	h := f.h
+	h, puts := f.h, f.puts[last(key)]
 	var record []byte
 	if queued {
 		record = p.record
@@ -102,7 +111,26 @@ func (f *file) get(b bucket, key []byte) []byte {
 		f.lose(h, err)
 		return nil
 	}
+	f.remember(b, key, record, puts)
 	return record
+}
+
+// remember keeps in memory what was read of the file, unless the key was put
+// anew since puts was read.
+func (f *file) remember(b bucket, key, record []byte, puts uint32) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.puts[last(key)] == puts && !f.closed {
+		f.memory.keep(b, key, record)
+	}
+}
+
+// last is the last octet of a key, of which the hashed ones have all sorts.
+func last(key []byte) byte {
+	if len(key) == 0 {
+		return 0
+	}
+	return key[len(key)-1]
 }
 
 func (f *file) all(b bucket) (map[string][]byte, error) {
@@ -142,6 +170,10 @@ func (f *file) put(b bucket, key, record []byte) {
 	defer f.mu.Unlock()
 	if f.closed {
 		return
+	}
+	f.puts[last(key)]++
+	if b != paces { // read at the start alone
+		f.memory.keep(b, key, record)
 	}
 	p := f.pending[string(k)]
 	switch {
@@ -237,6 +269,7 @@ func (f *file) close(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
+	f.memory.clear()
 	if n := len(f.pending); n > 0 {
 		return fmt.Errorf("store: %d writes are lost: %w", n, errors.Join(f.trouble, ctx.Err()))
 	}

@@ -303,3 +303,54 @@ func TestClose(t *testing.T) {
 		}
 	})
 }
+
+// TestMemoryOverFile: what was put or read lately is given without the file,
+// that a key is absent too, and a put or a deletion goes before what was read.
+func TestMemoryOverFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, _ := newTestFile(t, dir, limits{near: 1 << 20})
+		fill(t, s, 10)
+		f.memory.clear()
+		there, absent := keyOf(1), keyOf(5000)
+		for range 2 {
+			if _, ok := s.GetVerdict(there); !ok {
+				t.Error("not read")
+			}
+			if _, ok := s.GetVerdict(absent); ok {
+				t.Error("read out of nothing")
+			}
+		}
+		for key, want := range map[verify.Key]bool{there: true, absent: false} {
+			if record, ok := f.memory.look(verdicts, key[:]); !ok || (record != nil) != want {
+				t.Errorf("in memory %q, %v; want %v", record, ok, want)
+			}
+		}
+		s.DropVerdict(there)
+		s.PutVerdict(absent, sampleVerdict(time.Now()))
+		for range 2 { // before and after it is written
+			if _, ok := s.GetVerdict(there); ok {
+				t.Error("a deleted verdict is given")
+			}
+			if _, ok := s.GetVerdict(absent); !ok {
+				t.Error("absence outlives a put")
+			}
+			settle(t, s)
+		}
+	})
+}
+
+// TestNothingOldIsRemembered: a reader that is slow does not put back into the
+// memory what was replaced meanwhile.
+func TestNothingOldIsRemembered(t *testing.T) {
+	t.Parallel()
+	s, f, _ := newTestFile(t, t.TempDir(), limits{near: 1 << 20})
+	k := keyOf(1)
+	puts := f.puts[last(k[:])]
+	s.PutVerdict(k, sampleVerdict(time.Now()))
+	f.remember(verdicts, k[:], nil, puts)
+	if _, ok := s.GetVerdict(k); !ok {
+		t.Error("a verdict is hidden by what was read before it was put")
+	}
+}

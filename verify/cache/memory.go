@@ -11,6 +11,10 @@ import (
 // verdicts.
 const memoryBudget = 256 << 20
 
+// nearBudget bounds what of a file is kept in memory, in bytes: some 70,000
+// verdicts.
+const nearBudget = 32 << 20
+
 // entryCost is what the cache itself needs for an entry, measured.
 const entryCost = 160
 
@@ -23,12 +27,12 @@ type memory struct {
 func newMemory(budget int) *memory {
 	m := &memory{}
 	for b := range m.caches {
-		share := budget / 16
+		share := max(1, budget/16)
 		if bucket(b) == verdicts {
 			share = budget - (int(buckets)-1)*share
 		}
 		m.caches[b] = otter.Must(&otter.Options[string, []byte]{
-			MaximumWeight: uint64(share),
+			MaximumWeight: uint64(max(1, share)),
 			Weigher:       func(k string, v []byte) uint32 { return uint32(len(k) + cap(v) + entryCost) },
 			// On the caller's goroutine: so there is none to wait for.
 			Executor: func(f func()) { f() },
@@ -44,6 +48,31 @@ func (m *memory) get(b bucket, key []byte) []byte {
 		return nil
 	}
 	return record
+}
+
+// look returns the record of a key, nil where it is known to be absent, and
+// whether anything is known of it.
+func (m *memory) look(b bucket, key []byte) (record []byte, ok bool) {
+	record, ok = m.caches[b].GetIfPresent(string(key))
+	if len(record) == 0 {
+		return nil, ok
+	}
+	return record, ok
+}
+
+// keep notes the record of a key, or with nil that it is absent.
+func (m *memory) keep(b bucket, key, record []byte) {
+	if record == nil {
+		record = []byte{}
+	}
+	m.caches[b].Set(string(key), record)
+}
+
+// clear forgets everything.
+func (m *memory) clear() {
+	for _, c := range m.caches {
+		c.InvalidateAll()
+	}
 }
 
 func (m *memory) put(b bucket, key, record []byte) {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
@@ -340,10 +341,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// newTestFile is a file store with a log that can be read.
+// newTestFile is a file store with a log that can be read, and without a memory
+// that hides the file unless l says so.
 func newTestFile(t *testing.T, dir string, l limits) (*Store, *file, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
+	l.near = stdcmp.Or(l.near, 1)
 	f, err := openStore(Options{Path: dir, Logger: slog.New(slog.NewTextHandler(log, nil))}, l)
 	if err != nil {
 		t.Fatal(err)
