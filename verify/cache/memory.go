@@ -27,7 +27,7 @@ type memory struct {
 func newMemory(budget int) *memory {
 	m := &memory{}
 	for b := range m.caches {
-		share := max(1, budget/16)
+		share := budget / 8
 		if bucket(b) == verdicts {
 			share = budget - (int(buckets)-1)*share
 		}

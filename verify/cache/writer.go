@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -259,8 +260,12 @@ func (h *handle) write(batch []change) error {
 	counts := h.counts
 	err := guarded(func() error {
 		return h.db.Update(func(tx *bolt.Tx) error {
+			var at [buckets]*bolt.Cursor
+			for b, name := range bucketNames {
+				at[b] = tx.Bucket(name).Cursor()
+			}
 			for _, c := range batch {
-				if err := apply(tx, c, &counts); err != nil {
+				if err := apply(at[c.b], c, &counts[c.b]); err != nil {
 					return err
 				}
 			}
@@ -273,19 +278,21 @@ func (h *handle) write(batch []change) error {
 	return err
 }
 
-func apply(tx *bolt.Tx, c change, counts *[buckets]int) error {
-	b := tx.Bucket(bucketNames[c.b])
-	known := b.Get(c.key) != nil
+// apply makes one change in the bucket of the cursor, and in the number of
+// records there.
+func apply(at *bolt.Cursor, c change, count *int) error {
+	found, _ := at.Seek(c.key)
+	known := bytes.Equal(found, c.key)
 	if c.record == nil {
 		if known {
-			counts[c.b]--
+			*count--
 		}
-		return b.Delete(c.key)
+		return at.Bucket().Delete(c.key)
 	}
 	if !known {
-		counts[c.b]++
+		*count++
 	}
-	return b.Put(c.key, c.record)
+	return at.Bucket().Put(c.key, c.record)
 }
 
 // putCounts keeps the numbers of records in the file, because bbolt can only

@@ -12,9 +12,9 @@ import (
 
 const (
 	// ednsSize is the UDP payload that passes unfragmented nearly everywhere;
-	// readSize takes the packets of servers that send more all the same.
-	ednsSize = 1232
-	readSize = 4096
+	// packetSize takes the packets of servers that send more all the same.
+	ednsSize   = 1232
+	packetSize = 4096
 )
 
 // errUnusable: the server replied, but not with anything to go by.
@@ -71,16 +71,26 @@ func (r *Resolver) exchange(ctx context.Context, network, addr string, q *dns.Ms
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	co := &dns.Conn{Conn: c, UDPSize: readSize}
+	co := &dns.Conn{Conn: c}
 	if err := co.WriteMsg(q); err != nil {
 		return nil, err
 	}
+	var buf []byte
+	if network == "udp" {
+		pooled := r.packets.Get().(*[packetSize]byte)
+		defer r.packets.Put(pooled)
+		buf = pooled[:]
+	} else {
+		buf = make([]byte, dns.MaxMsgSize)
+	}
 	for {
-		m, err := co.ReadMsg()
-		if m == nil && !errors.Is(err, dns.ErrShortRead) {
+		n, err := co.Read(buf)
+		if err != nil {
 			return nil, err
 		}
-		if m == nil || !matches(m, q) {
+		m := new(dns.Msg)
+		err = m.Unpack(buf[:n])
+		if !matches(m, q) {
 			continue
 		}
 		r.sight.answered()

@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"rcptgate/verify/address"
@@ -138,6 +139,7 @@ type Resolver struct {
 	guard   *Guard
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	slots   chan struct{} // one for each query under way
+	packets sync.Pool     // of *[packetSize]byte, to read into
 	sight   sight
 
 	routes   *memo[address.Domain, *plan]
@@ -171,7 +173,7 @@ func New(o Options) (*Resolver, error) {
 		r.guard = NewGuard(nil, nil, nil)
 	}
 	if r.dial == nil {
-		r.dial = new(net.Dialer).DialContext
+		r.dial = dial
 	}
 	budget := o.Budget
 	if budget == 0 {
@@ -184,10 +186,23 @@ func New(o Options) (*Resolver, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	r.packets.New = func() any { return new([packetSize]byte) }
 	r.routes = newMemo(budget, log, r.build, func(p *plan) time.Time { return p.route.Expires })
 	r.addrs = newMemo(budget, log, r.askAddrs, func(a answer) time.Time { return a.expires })
 	r.canaries = newMemo(2*tryTimeout, log, r.askCanary, func(bool) time.Time { return time.Now().Add(canaryPeriod) })
 	return r, nil
+}
+
+// dial opens a socket to a server.
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if network == "udp" { // nothing to wait for, and no name to look up
+		server, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		return net.DialUDP(network, nil, net.UDPAddrFromAddrPort(server))
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
 // Close ends the lookups under way, whose askers get Outcome Failed, and waits

@@ -1,11 +1,13 @@
 package pace
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,13 +115,43 @@ func (p *Pacer) keepCounts() {
 }
 
 func (p *Pacer) keepMinute(l *limiter) {
+	if l.minuteKey == "" {
+		l.minuteKey = l.key.memory(minutePrefix)
+		l.minuteHead = minuteHead(l.key)
+	}
 	l.keptMinute = true
-	p.save(l.key.memory(minutePrefix), savedMinute{
-		Source: l.key.source, Kind: l.key.kind, Name: l.key.name, At: p.wall(p.now),
-		Connects: l.acc[connects].used(p.now), Probes: l.acc[probes].used(p.now),
+	p.o.Memory.SavePace(l.minuteKey, appendMinute(make([]byte, 0, len(l.minuteHead)+100), l.minuteHead, savedMinute{
+		At: p.wall(p.now), Connects: l.acc[connects].used(p.now), Probes: l.acc[probes].used(p.now),
 		// A session asks one at a time; what else it holds is in reserve.
 		Asking: min(l.acc[invalids].held, l.acc[sessions].held),
-	})
+	}))
+}
+
+// minuteHead is the JSON of a savedMinute up to what changes, which is the same
+// each time: it is written several times a dialogue.
+func minuteHead(k limiterKey) string {
+	data, err := json.Marshal(savedMinute{Source: k.source, Kind: k.kind, Name: k.name})
+	if err != nil { // three strings
+		return "{"
+	}
+	head, _, _ := bytes.Cut(data, []byte(`,"at":`))
+	return string(head)
+}
+
+// appendMinute writes the JSON of a savedMinute behind its head.
+func appendMinute(b []byte, head string, m savedMinute) []byte {
+	b = append(b, head...)
+	b = append(b, `,"at":"`...)
+	b = m.At.AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","connects":`...)
+	b = strconv.AppendInt(b, int64(m.Connects), 10)
+	b = append(b, `,"probes":`...)
+	b = strconv.AppendInt(b, int64(m.Probes), 10)
+	if m.Asking != 0 {
+		b = append(b, `,"asking":`...)
+		b = strconv.AppendInt(b, int64(m.Asking), 10)
+	}
+	return append(b, '}')
 }
 
 func (p *Pacer) keepHour(l *limiter) {

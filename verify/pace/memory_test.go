@@ -2,7 +2,9 @@ package pace
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,6 +176,23 @@ func TestCrashLoop(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAppendMinute: what is written by hand is what the library would write.
+func TestAppendMinute(t *testing.T) {
+	for _, m := range []savedMinute{
+		{At: time.Date(2026, 11, 23, 1, 2, 3, 450, time.UTC), Kind: "site", Name: `a\"b<c,"at":1`, Connects: 1, Probes: 22},
+		{Source: netip.MustParseAddr("2001:db8::1"), Kind: "addr", Name: "192.0.2.1/32", Asking: 3},
+	} {
+		want, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := minuteHead(limiterKey{scopeKey{m.Source, m.Name}, m.Kind})
+		if got := appendMinute(nil, head, m); string(got) != string(want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
 	}
 }
 

@@ -119,10 +119,11 @@ type account struct {
 
 // limiter holds the accounts of one source and site, MX address or provider.
 type limiter struct {
-	key                  limiterKey
-	acc                  [resources]account
-	keptMinute, keptHour bool // in the memory
-	unsaved, unsavedHour bool // changed since
+	key                   limiterKey
+	acc                   [resources]account
+	keptMinute, keptHour  bool   // in the memory
+	unsaved, unsavedHour  bool   // changed since
+	minuteKey, minuteHead string // of the memory; empty until first used
 }
 
 func newLimiter(key limiterKey) *limiter {

@@ -17,10 +17,17 @@ type record struct {
 	ended bool
 }
 
+// usualSteps are those of a dialogue about one address: greeting, EHLO, MAIL,
+// RCPT, QUIT.
+const usualSteps = 5
+
 // add appends a step and returns it.
 func (r *record) add(s Step) Step {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.t.Steps == nil {
+		r.t.Steps = make([]Step, 0, usualSteps)
+	}
 	r.t.Steps = append(r.t.Steps, s)
 	return s
 }
