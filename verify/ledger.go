@@ -28,7 +28,7 @@ func (l *ledger) put(k Key, v verdict.Verdict, now time.Time) {
 	if v.Expired(now) { // what is never stored has no expiry
 		return
 	}
-	v.Evidence.Text = maskAddresses(v.Evidence.Text)
+	v.Evidence = v.Evidence.Masked()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old, ok := l.get(k, now)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -175,4 +176,30 @@ func TestSuspectNegativeReplaces(t *testing.T) {
 			t.Errorf("%s (suspect %v): replaced %v", c.old, c.suspect, !c.want)
 		}
 	}
+}
+
+// The asker is told what the MX said; the store keeps nobody's address.
+func TestStoreHoldsNoClearAddress(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.pacer.reply = func(string, pace.Kind, int) pace.Answer {
+			a := refused(verdict.MailboxDisabled)
+			a.Evidence.Text = "551 <rcpt> has moved, try <bob@other.test>"
+			return a
+		}
+		if v := w.want("user@example.test", verdict.MailboxDisabled); !strings.Contains(v.Evidence.Text, "bob@other.test") {
+			t.Errorf("fresh: %q", v.Evidence.Text)
+		}
+		if v := w.want("user@example.test", verdict.MailboxDisabled); v.Evidence.Text != "551 <rcpt> has moved, try <address>" {
+			t.Errorf("stored: %q", v.Evidence.Text)
+		}
+		// Kept against an inconclusive answer, it is stored once more.
+		time.Sleep(13 * time.Hour)
+		w.pacer.reply = func(string, pace.Kind, int) pace.Answer { return later(verdict.TemporaryFailure) }
+		w.want("user@example.test", verdict.MailboxDisabled)
+		for _, v := range w.store.verdicts {
+			if strings.Contains(v.Evidence.Text, "bob") {
+				t.Errorf("stored: %q", v.Evidence.Text)
+			}
+		}
+	})
 }

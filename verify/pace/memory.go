@@ -82,7 +82,7 @@ func (p *Pacer) keepBreaker(b *breaker) {
 	}
 	p.save(b.key.memory(), savedBreaker{
 		Source: b.key.source, Scope: b.key.scope, Name: b.key.name, Site: b.site, Reason: b.reason,
-		Since: p.wall(b.since), Length: b.until - b.since, Base: b.base, Times: b.times, Evidence: b.evidence,
+		Since: p.wall(b.since), Length: b.until - b.since, Base: b.base, Times: b.times, Evidence: b.evidence.Masked(),
 	})
 }
 

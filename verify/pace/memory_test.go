@@ -179,6 +179,33 @@ func TestCrashLoop(t *testing.T) {
 	}
 }
 
+// A breaker is told with what the MX said; the memory keeps nobody's address.
+func TestBreakerIsKeptWithoutAddresses(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		shy := w.site("shy.test", lab.Host{Mail: func(string, *lab.Session) string {
+			return "550 5.7.1 Access denied, write to bob@help.test"
+		}})
+		w.ask(shy, "ann")
+		breakers := w.p.Snapshot().Breakers
+		if len(breakers) != 1 || !strings.Contains(breakers[0].Text, "bob@help.test") {
+			t.Errorf("told: %+v", breakers)
+		}
+		stored, _ := w.mem.LoadPace()
+		kept := 0
+		for key, v := range stored {
+			if strings.Contains(string(v), "bob") {
+				t.Errorf("%s: %s", key, v)
+			}
+			if strings.HasPrefix(key, breakerPrefix) {
+				kept++
+			}
+		}
+		if kept != 1 {
+			t.Errorf("%d breakers are kept", kept)
+		}
+	})
+}
+
 // TestAppendMinute: what is written by hand is what the library would write.
 func TestAppendMinute(t *testing.T) {
 	for _, m := range []savedMinute{

@@ -1,9 +1,15 @@
-package verify
+package verdict
 
 import "strings"
 
 // someone stands for an address in a text that is stored.
 const someone = "<address>"
+
+// Masked returns the evidence as it is stored: its text names nobody.
+func (e Evidence) Masked() Evidence {
+	e.Text = maskAddresses(e.Text)
+	return e
+}
 
 // maskAddresses replaces whatever looks like an address in a text of a mail
 // server: local@domain, with or without angle brackets, quoted or with an

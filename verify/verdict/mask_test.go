@@ -1,15 +1,9 @@
-package verify
+package verdict
 
 import (
 	"regexp"
-	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
-
-	"rcptgate/verify/pace"
-	"rcptgate/verify/provider"
-	"rcptgate/verify/verdict"
 )
 
 func TestMaskAddresses(t *testing.T) {
@@ -50,32 +44,6 @@ func FuzzMaskAddresses(f *testing.F) {
 		}
 		if len(got) > len(s)*len(someone) {
 			t.Errorf("%d bytes of %d", len(got), len(s))
-		}
-	})
-}
-
-// The asker is told what the MX said; the store keeps nobody's address.
-func TestStoreHoldsNoClearAddress(t *testing.T) {
-	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
-		w.pacer.reply = func(string, pace.Kind, int) pace.Answer {
-			a := refused(verdict.MailboxDisabled)
-			a.Evidence.Text = "551 <rcpt> has moved, try <bob@other.test>"
-			return a
-		}
-		if v := w.want("user@example.test", verdict.MailboxDisabled); !strings.Contains(v.Evidence.Text, "bob@other.test") {
-			t.Errorf("fresh: %q", v.Evidence.Text)
-		}
-		if v := w.want("user@example.test", verdict.MailboxDisabled); v.Evidence.Text != "551 <rcpt> has moved, try <address>" {
-			t.Errorf("stored: %q", v.Evidence.Text)
-		}
-		// Kept against an inconclusive answer, it is stored once more.
-		time.Sleep(13 * time.Hour)
-		w.pacer.reply = func(string, pace.Kind, int) pace.Answer { return later(verdict.TemporaryFailure) }
-		w.want("user@example.test", verdict.MailboxDisabled)
-		for _, v := range w.store.verdicts {
-			if strings.Contains(v.Evidence.Text, "bob") {
-				t.Errorf("stored: %q", v.Evidence.Text)
-			}
 		}
 	})
 }
