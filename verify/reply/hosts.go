@@ -21,5 +21,6 @@ var (
 	hostsTelekom   = []string{".t-online.de"}
 	hostsCisco     = []string{".iphmx.com"}
 	hostsTrend     = []string{".trendmicro.com", ".trendmicro.eu", ".trendmicro.co.jp"}
+	hostsZoho      = []string{".zoho.com", ".zoho.eu", ".zoho.in", ".zohomail.com"}
 	hostsBarracuda = []string{".barracudanetworks.com"}
 )

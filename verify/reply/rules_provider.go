@@ -6,6 +6,13 @@ import "rcptgate/verify/verdict"
 // use differently. They come first, in the same order within one provider as
 // the whole table: what is about us before what is about the mailbox.
 var providerRules = []Rule{
+	// Zoho, before the words of Microsoft that are believed anywhere
+	{
+		ID: "zoho-rejected", Means: "we are refused, whatever the words name",
+		From:   "Zoho Mail delivery errors: 541, message rejected by the recipient's server",
+		Reason: verdict.ProbeBlocked, At: AtRcpt, Codes: []int{541}, Hosts: hostsZoho,
+		Enhanced: []string{"4.1"},
+	},
 	// Microsoft
 	{
 		ID: "ms-namespace-mining", Means: "our address probes too many recipients",
