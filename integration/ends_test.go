@@ -132,9 +132,10 @@ func (w *world) theFar(t *testing.T) *postfix {
 				"smtpd_client_connection_rate_limit": "0",
 				"postscreen_dnsbl_sites":             "dnsbl.zone",
 				"postscreen_dnsbl_action":            "enforce",
-				"postscreen_greet_wait":              "1s",
-				"postscreen_access_list":             "permit_mynetworks",
-				"postscreen_cache_map":               "",
+				// Its clock ticks in seconds: 1s may be over before the list answers.
+				"postscreen_greet_wait":  "2s",
+				"postscreen_access_list": "permit_mynetworks",
+				"postscreen_cache_map":   "",
 			},
 			files: map[string]string{
 				"users": "alice@users.far x\npostmaster@users.far x\n@catchall.far x\n" +

@@ -147,7 +147,7 @@ func begin(t testing.TB) *world {
 		if !t.Failed() {
 			return
 		}
-		for _, log := range []string{"/srv/gate/journal", "/srv/near/log/mail.log", syslogFile} {
+		for _, log := range []string{"/srv/gate/journal", "/srv/near/log/mail.log", "/srv/far/log/mail.log", syslogFile} {
 			t.Logf("%s:\n%s", log, tail(log, 15))
 		}
 	})

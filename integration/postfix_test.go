@@ -24,7 +24,6 @@ type postfixOptions struct {
 	main   map[string]string // main.cf
 	text   string            // further lines of main.cf, as they are
 	master string            // further lines of master.cf
-	screen bool              // postscreen stands before smtpd
 	files  map[string]string // written to etc; a hash or texthash table may name them
 }
 
@@ -108,9 +107,6 @@ func startPostfix(t testing.TB, name string, o postfixOptions) *postfix {
 	}
 	must(t, os.WriteFile(filepath.Join(etc, "main.cf"), []byte(cf.String()+o.text), 0o644))
 	listener := fmt.Sprintf("%s inet n - n - 200 smtpd\n", o.addr)
-	if o.screen {
-		listener = fmt.Sprintf("%s inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n", o.addr)
-	}
 	must(t, os.WriteFile(filepath.Join(etc, "master.cf"), []byte(listener+postfixServices+o.master), 0o644))
 	for file, text := range o.files {
 		must(t, os.WriteFile(filepath.Join(etc, file), []byte(text), 0o644))
