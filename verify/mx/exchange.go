@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (r *Resolver) exchange(ctx context.Context, network, addr string, q *dns.Ms
 		return nil, err
 	}
 	var buf []byte
-	if network == "udp" {
+	if _, ok := c.(net.PacketConn); ok {
 		pooled := r.packets.Get().(*[packetSize]byte)
 		defer r.packets.Put(pooled)
 		buf = pooled[:]

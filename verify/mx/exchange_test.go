@@ -245,6 +245,37 @@ func TestColdPathIsTwoRoundTrips(t *testing.T) {
 	}
 }
 
+// TestSilentZone: servers that say nothing about the first host leave time for
+// the second.
+func TestSilentZone(t *testing.T) {
+	t.Parallel()
+	for name, mxs := range map[string][]string{
+		"first":     {"d.test. 300 IN MX 10 a.test.", "d.test. 300 IN MX 20 b.test."},
+		"beside":    {"d.test. 300 IN MX 10 a.test.", "d.test. 300 IN MX 10 b.test."},
+		"all but b": {"d.test. 300 IN MX 10 a.test.", "d.test. 300 IN MX 10 a.a.test.", "d.test. 300 IN MX 20 b.test."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				answers := zone(append(mxs, "b.test. 300 IN A 127.64.0.2")...)
+				p := newPiped(func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
+					if strings.HasSuffix(q.Question[0].Name, "a.test.") {
+						return nil
+					}
+					return answers(q, tcp, n)
+				})
+				r := p.resolver(t, Options{})
+				start := time.Now()
+				got := r.Lookup(t.Context(), domain(t, "d.test"))
+				// Two tries of two seconds, and what IPv6 began later.
+				if took := time.Since(start); took > 4*time.Second+lateV4 || names(got.Targets) != "b.test=127.64.0.2" {
+					t.Errorf("%s after %v", names(got.Targets), took)
+				}
+				p.end(r)
+			})
+		})
+	}
+}
+
 // TestSlowBackupIsLeftOut: a preferred host is waited for, a lesser one a
 // second longer; the route is then short-lived.
 func TestSlowBackupIsLeftOut(t *testing.T) {

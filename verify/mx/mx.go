@@ -99,6 +99,9 @@ const (
 	// hosts once the preferred ones are known.
 	graceTime = time.Second
 
+	// lateV4 is when the answer about IPv4 addresses is late.
+	lateV4 = 300 * time.Millisecond
+
 	minTTL = 30 * time.Second
 	maxTTL = time.Hour
 	// failureTTL: RFC 9520 section 3.2 wants 1 s to 5 min.

@@ -248,12 +248,19 @@ func (r *Resolver) hostAddrs(ctx context.Context, host string) hostAddrs {
 	return joinAddrs(v4, v6)
 }
 
-// askAddrs asks for one sort of address. Without IPv4 it begins to ask for
-// IPv6, so that several such hosts are looked up side by side.
+// askAddrs asks for one sort of address. Without IPv4, or where the answer to
+// that is late, it begins to ask for IPv6, so that the waits for servers that
+// say nothing do not add up.
 func (r *Resolver) askAddrs(ctx context.Context, q question) answer {
+	if q.qtype != dns.TypeA {
+		return r.query(ctx, q.name, q.qtype, noServer)
+	}
+	v6 := func() { r.addrs.prefetch(ctx, question{q.name, dns.TypeAAAA}) }
+	late := time.AfterFunc(lateV4, v6)
+	defer late.Stop()
 	a := r.query(ctx, q.name, q.qtype, noServer)
-	if q.qtype == dns.TypeA && len(a.addrs) == 0 {
-		r.addrs.prefetch(ctx, question{q.name, dns.TypeAAAA})
+	if len(a.addrs) == 0 {
+		v6()
 	}
 	return a
 }
