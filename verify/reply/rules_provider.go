@@ -70,6 +70,7 @@ var providerRules = []Rule{
 		ID: "ms-no-such-recipient-tag", Means: "the recipient is not in the tenant's directory (DBEB), known by its AS tag where the host is not",
 		From:   "Microsoft Learn: Directory-Based Edge Blocking, 5.4.1",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Codes:    []int{550},
 		Enhanced: []string{"4.1"},
 		Any:      []string{"recipient address rejected access denied"},
 	},
