@@ -7,11 +7,11 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// memoryBudget bounds a store without a file, in bytes: about half a million
+// memoryBudget bounds a store without a file, in bytes: some 300,000
 // verdicts.
 const memoryBudget = 256 << 20
 
-// nearBudget bounds what of a file is kept in memory, in bytes: some 70,000
+// nearBudget bounds what of a file is kept in memory, in bytes: some 40,000
 // verdicts.
 const nearBudget = 32 << 20
 

@@ -59,7 +59,7 @@ func newRecord(written, expires time.Time) *writer {
 
 func (w *writer) seal(b bucket, key []byte) []byte {
 	binary.LittleEndian.PutUint32(w.b[1:], checksum(b, key, w.b))
-	return w.b
+	return slices.Clone(w.b) // of which the memory may hold many
 }
 
 // checksum covers the place of a record beside its content.
