@@ -106,6 +106,25 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// What waits for a budget of an hour is told of such a reload within a minute.
+func TestReloadUnfitWhileNothingMoves(t *testing.T) {
+	inWorld(t, func(s *Settings) { s.QueueTimeout = 24 * time.Hour }, func(w *world) {
+		r := w.site("bad.test", lab.Host{})
+		for i := range 9 {
+			w.want("bad", w.ask(r, fmt.Sprintf("b%d", i)), "mailbox_not_found")
+		}
+		q := w.submit(r, "late", nil)
+		time.Sleep(time.Minute)
+		s := *w.settings.Load()
+		s.Unfit = "[probe] sender is not set"
+		w.settings.Store(&s)
+		began := time.Now()
+		if got := q.wait(); got.dropped == nil || time.Since(began) > sweepEvery {
+			t.Errorf("%v after %v", got, time.Since(began))
+		}
+	})
+}
+
 // A reload that leaves us without an identity lets nothing out that waits, on
 // a new connection or an open one.
 func TestReloadUnfit(t *testing.T) {

@@ -248,9 +248,10 @@ func (p *Pacer) loadMinute(data []byte) error {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return err
 	}
-	if s.Kind == "" || s.Name == "" || min(s.Connects, s.Probes, s.Asking) < 0 || max(s.Connects, s.Probes, s.Asking) > maxMinute {
+	if s.Kind == "" || s.Name == "" || min(s.Connects, s.Probes, s.Asking) < 0 {
 		return fmt.Errorf("not counters")
 	}
+	s.Connects, s.Probes, s.Asking = min(s.Connects, maxMinute), min(s.Probes, maxMinute), min(s.Asking, maxMinute)
 	l := p.limiter(s.Kind, scopeKey{s.Source, s.Name})
 	l.keptMinute = true
 	at := p.tickOf(s.At)

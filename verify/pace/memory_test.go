@@ -206,6 +206,24 @@ func TestBreakerIsKeptWithoutAddresses(t *testing.T) {
 	})
 }
 
+// A stored number above what is believed counts as that, not as nothing.
+func TestHugeMinute(t *testing.T) {
+	mem := newMemory()
+	mem.data["minute site  mx1.busy.test"] = []byte(`{"source":"","kind":"site","name":"mx1.busy.test","at":"` +
+		time.Now().Format(time.RFC3339) + `","connects":100001,"probes":7}`)
+	s := &Settings{Book: book(t, provider.Overrides{})}
+	p := newPacer(Options{Settings: func() *Settings { return s }, Memory: mem}, nil)
+	p.lock()
+	defer p.unlock()
+	if err := p.load(); err != nil {
+		t.Fatal(err)
+	}
+	acc := p.limiter("site", scopeKey{name: "mx1.busy.test"}).acc
+	if c, n := len(acc[connects].stamps), len(acc[probes].stamps); c != maxMinute || n != 7 {
+		t.Errorf("%d connections and %d probes", c, n)
+	}
+}
+
 // TestAppendMinute: what is written by hand is what the library would write.
 func TestAppendMinute(t *testing.T) {
 	for _, m := range []savedMinute{

@@ -122,6 +122,11 @@ func (p *Pacer) lockWith(s *Settings) {
 	p.mu.Lock()
 	p.now = p.clockNow()
 	if p.settings != s {
+		for _, site := range p.sites { // resort them
+			for _, l := range site.lanes {
+				p.push(l)
+			}
+		}
 		p.settings = s
 		_, p.global.acc[connects].span = s.connectRate()
 	}
