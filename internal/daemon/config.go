@@ -32,7 +32,13 @@ type Config struct {
 	Audit    AuditConfig                 `toml:"audit"`
 	Provider map[string]provider.Partial `toml:"provider"`
 	Site     map[string]provider.Partial `toml:"site"`
-	Domain   map[string]provider.Partial `toml:"domain"`
+	Domain   map[string]DomainConfig     `toml:"domain"`
+}
+
+// DomainConfig is one [domain."NAME"].
+type DomainConfig struct {
+	provider.Partial
+	KnownGood *string `toml:"known_good"` // an address of the domain
 }
 
 // ListenConfig is [listen].

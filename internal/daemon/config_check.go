@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
@@ -157,6 +158,21 @@ func (k *checker) terms() {
 			continue
 		}
 		k.problems = append(k.problems, k.doc.Problem("", "%v", e))
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.c.Domain)) {
+		if good := k.c.Domain[name].KnownGood; good != nil {
+			k.knownGood(strict.Key("domain", name)+".known_good", name, *good)
+		}
+	}
+}
+
+// knownGood checks an address that is to exist at the domain.
+func (k *checker) knownGood(key, domain, good string) {
+	switch a, err := address.Parse(good, address.External); {
+	case err != nil:
+		k.bad(key, "is no address: %v", err)
+	case a.Kind() != address.Mailbox || a.Domain().String() != domain:
+		k.bad(key, "must be an address of %s, not %q", domain, good)
 	}
 }
 

@@ -99,5 +99,5 @@ type partials struct {
 }
 
 func (c *Config) partials() []partials {
-	return []partials{{"provider", c.Provider}, {"site", c.Site}, {"domain", c.Domain}}
+	return []partials{{"provider", c.Provider}, {"site", c.Site}, {"domain", c.domainTerms()}}
 }

@@ -84,7 +84,30 @@ func (c *Config) dnsServers() []string {
 
 // overrides are [pace] and what is laid over the provider book.
 func (c *Config) overrides() provider.Overrides {
-	return provider.Overrides{Pace: c.Pace, Provider: c.Provider, Site: c.Site, Domain: c.Domain}
+	return provider.Overrides{Pace: c.Pace, Provider: c.Provider, Site: c.Site, Domain: c.domainTerms()}
+}
+
+// domainTerms are the terms of [domain."NAME"] alone.
+func (c *Config) domainTerms() map[string]provider.Partial {
+	terms := make(map[string]provider.Partial, len(c.Domain))
+	for name, d := range c.Domain {
+		terms[name] = d.Partial
+	}
+	return terms
+}
+
+// knownGood are the addresses that serve as positive controls of their domains.
+func (c *Config) knownGood() map[address.Domain]address.Address {
+	known := map[address.Domain]address.Address{}
+	for _, d := range c.Domain {
+		if d.KnownGood == nil {
+			continue
+		}
+		if a, err := address.Parse(*d.KnownGood, address.External); err == nil {
+			known[a.Domain()] = a
+		}
+	}
+	return known
 }
 
 // paceSettings need the book that was made of overrides.
@@ -182,14 +205,12 @@ func (c *Config) needsRestart(old *Config) []string {
 // Unfit says why nothing may be probed (docs/design.md, rule 13), or "": the
 // name and the sender are what a receiver sees of us and complains to.
 func (c *Config) Unfit() string {
-	if c.Probe.AllowUnfitIdentity {
-		return ""
-	}
 	for _, s := range c.sources() {
 		d, err := address.ParseDomain(s.HELO)
 		switch {
 		case err != nil:
-			return "hostname is not set"
+			return "hostname is not set" // nobody can be greeted without a name
+		case c.Probe.AllowUnfitIdentity:
 		case !strings.Contains(d.String(), "."):
 			return "hostname " + s.HELO + " has no domain"
 		case isExample(d):
@@ -197,6 +218,7 @@ func (c *Config) Unfit() string {
 		}
 	}
 	switch a := c.sender(); {
+	case c.Probe.AllowUnfitIdentity:
 	case a.IsNull():
 		return "[probe] sender is not set"
 	case isExample(a.Domain()):

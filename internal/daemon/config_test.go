@@ -70,6 +70,7 @@ f:8: "probe.after_accept" must be "finish" or "queue", not "stop"`},
 		{"provider words", "[provider.google]\ntruth = 'yes'\nprobing = true\n", "f:2: \"provider.google.truth\" must be \"truthful\", \"accept_all\", \"per_domain\" or \"unknown\", not \"yes\"\nf:3: \"provider.google.probing\" must be a string, not a boolean"},
 		{"site", "[site.\".mx.example.net.\"]\nconnections = 1\n", `f:1: "site.\".mx.example.net.\"" can never match: leave out the dot at the end`},
 		{"site, stay away", "[site.\"mx.example.net\".stay_away]\nrate_limit = '1h'\n", `f:2: "site.\"mx.example.net\".stay_away.rate_limit" is no refusal to keep away for: rate_limited, probe_blocked, sender_refused, tls_required, auth_required, blanket_refusal, temporary_failure, unreachable`},
+		{"known good", "[domain.'a.net']\nknown_good = 'ann@b.net'\n[domain.'b.net']\nknown_good = ''\n[domain.'c.net']\nknown_good = 'c.net'\n", "f:2: \"domain.\\\"a.net\\\".known_good\" must be an address of a.net, not \"ann@b.net\"\nf:4: \"domain.\\\"b.net\\\".known_good\" must be an address of b.net, not \"\"\nf:6: \"domain.\\\"c.net\\\".known_good\" must be an address of c.net, not \"c.net\""},
 		{"domain", "[domain.\"Example.org\"]\n", `f:1: "domain.\"Example.org\"" can never match: names are compared in lower case`},
 
 		{"milter", "[milter]\nmailers = []\ndecide = 'eom'\non_partial = 'drop'\n", "f:2: \"milter.mailers\" is empty and can never match\nf:3: \"milter.decide\" must be \"rcpt\" or \"end\", not \"eom\"\nf:4: \"milter.on_partial\" must be \"keep\", \"reject\" or \"delete\", not \"drop\""},
@@ -354,7 +355,8 @@ func TestUnfit(t *testing.T) {
 		{"hostname = 'a.rcptgate.org'\n[probe]\nsender = 'a@b.localhost'\n", "[probe] sender a@b.localhost is of an example domain (RFC 2606)"},
 		{fit + "[[probe.source]]\nhelo = 'x.invalid'\n", "hostname x.invalid is an example (RFC 2606)"},
 		{"[probe]\nsender = 'verify@rcptgate.org'\n[[probe.source]]\nhelo = 'out1.rcptgate.org'\n", ""},
-		{"[probe]\nallow_unfit_identity = true\n", ""},
+		{"hostname = 'out1'\n[probe]\nallow_unfit_identity = true\n", ""},
+		{"[probe]\nallow_unfit_identity = true\n", "hostname is not set"},
 	}
 	for _, tt := range tests {
 		c, err := Parse("f", []byte(tt.file))
@@ -370,6 +372,7 @@ func TestUnfit(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	c, err := Parse("f", []byte(`
+hostname = "out1"
 [probe]
 allow_unfit_identity = true
 allow_mx = ["10.0.0.0/8"]

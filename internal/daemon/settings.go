@@ -61,6 +61,7 @@ func newSettings(cfg *Config, n Network, old *settings, logger *slog.Logger) (*s
 		AfterAcceptAll:    cfg.Probe.AfterAccept == "queue",
 		MaxWaiting:        cfg.Policy.MaxWaiting,
 		MaxWaitingPerSite: cfg.Policy.MaxWaitingPerSite,
+		KnownGood:         cfg.knownGood(),
 	}
 	if sender := cfg.sender(); !sender.IsNull() {
 		s.verify.Senders = []address.Address{sender}
