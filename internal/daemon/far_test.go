@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"rcptgate/internal/lab"
+	"rcptgate/policy"
+	"rcptgate/verify/verdict"
 )
 
 // TestFarEnds meets every sort of MX with the whole daemon: what its asker is
@@ -326,4 +328,41 @@ func TestCanaryFails(t *testing.T) {
 		}
 		w.wellBehaved()
 	})
+}
+
+// TestKnownGood: a configured address is the control of the first refusal at
+// its domain, and a site that refuses it too is not believed.
+func TestKnownGood(t *testing.T) {
+	t.Parallel()
+	const config = `
+[domain."site.test"]
+known_good = "Sales@site.test"
+`
+	for _, c := range []struct {
+		name string
+		host lab.Host
+		want verdict.Reason
+	}{
+		{"accepted", lab.Host{Exists: func(local, _ string) bool { return strings.EqualFold(local, "sales") }}, verdict.MailboxNotFound},
+		{"refused too", lab.Host{}, verdict.BlanketRefusal},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			simulate(t, lab.Options{}, config, func(t *testing.T, n *lab.Internet, core *Core) {
+				n.Site("site.test", c.host)
+				v, _ := core.policy.VerifyNow(t.Context(), "nobody@site.test", "", "", time.Minute, policy.DoorCLI)
+				if v.Reason != c.want {
+					t.Errorf("%s, want %s (%+v)", v.Reason, c.want, v.Evidence)
+				}
+				var asked []string
+				for _, e := range n.Log() {
+					if e.Verb == "RCPT" {
+						asked = append(asked, e.Arg)
+					}
+				}
+				if len(asked) != 2 || !strings.Contains(asked[1], "<Sales@site.test>") {
+					t.Errorf("asked %q", asked)
+				}
+			})
+		})
+	}
 }
