@@ -58,9 +58,16 @@ truth = "truthful"
 `
 
 // BenchmarkColdMany is cold verdicts a second, of 1,000 domains for 1,000
-// askers at once, to 1,000 bare probers that make the same round trips.
+// askers at once, to 1,000 bare probers that make the same round trips. With
+// 100 the round trips decide, with 1,000 the processors, which daemon, askers
+// and far end share.
 func BenchmarkColdMany(b *testing.B) {
-	const askers = 1000
+	for _, askers := range []int{100, 1000} {
+		b.Run(fmt.Sprint(askers), func(b *testing.B) { coldMany(b, askers) })
+	}
+}
+
+func coldMany(b *testing.B, askers int) {
 	r := newRig(b)
 	d := r.daemon(lifted+truthfulSites, "")
 	hosts := make([]string, askers)
@@ -89,7 +96,7 @@ func BenchmarkColdMany(b *testing.B) {
 			wg.Go(func() { ask(i, "ada@"+domain) })
 		}
 		wg.Wait()
-		return askers / time.Since(start).Seconds()
+		return float64(askers) / time.Since(start).Seconds()
 	}
 	for b.Loop() {
 		var absolute []float64

@@ -13,7 +13,9 @@
 // counts from the moment before it is sent until the window has passed since
 // its answer: wherever in between the far end counts it, the far end never
 // sees more than the number in any window. Counters and breakers outlive the
-// process, so that no crash loop asks more than one process would.
+// process, so that a crash loop cannot refill them: what a killed process takes
+// along is what the store had not written (200 ms), and the connections that
+// the far end has not yet seen closed.
 // Each RCPT has a MAIL of its own: rcpts_per_transaction above 1 is treated as 1.
 //
 // How a connection is chosen: the targets of the route in their order, past
