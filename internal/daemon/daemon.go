@@ -275,10 +275,13 @@ loop:
 		}
 	}
 	d.opts.Notify("STOPPING=1")
+	d.logger.Info("stopping")
 	stopWatch()
 	stopCtx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
-	return errors.Join(failure, d.Stop(stopCtx))
+	err := d.Stop(stopCtx)
+	d.logger.Info("stopped")
+	return errors.Join(failure, err)
 }
 
 // Stop drains the doors, then the engines, and releases everything; idempotent
