@@ -36,7 +36,7 @@ var traps = []trap{
 	{"spf", "", "550 5.7.23 The message was rejected because of Sender Policy Framework violation", "probe_blocked"},
 	{"disabled-but-listed", "", "550 5.2.1 Mailbox unavailable. Your IP address 127.0.0.1 is blacklisted using bl.example.net", "probe_blocked"},
 	{"flagged-as-spam", "mx.zoho.com", "554 5.7.1 Email cannot be delivered. Reason: Email flagged as Spam.", "probe_blocked"},
-	{"spam-541", "mx2.zoho.com", "541 5.4.1 Mail rejected by destination domain", "unclassified"},
+	{"spam-541", "mx2.zoho.com", "541 5.4.1 Mail rejected by destination domain", "probe_blocked"},
 	{"temporary-invalid", "us-smtp-inbound-1.mimecast.com", "451 Invalid Recipient", "temporary_failure"},
 	{"temporary-unknown", "", "450 4.1.1 <ADDR>: Recipient address rejected: User unknown in local recipient table", "temporary_failure"},
 	{"too-many-552", "", "552 too many recipients", "rate_limited"},
