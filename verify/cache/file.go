@@ -116,8 +116,12 @@ func (f *file) get(b bucket, key []byte) []byte {
 }
 
 // remember keeps in memory what was read of the file, unless the key was put
-// anew since puts was read.
+// anew since puts was read. Verdicts are not: those that are asked for again
+// soon were put lately, and to make room for one costs more than to read it.
 func (f *file) remember(b bucket, key, record []byte, puts uint32) {
+	if b == verdicts && record != nil {
+		return
+	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if f.puts[last(key)] == puts && !f.closed {
