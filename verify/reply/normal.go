@@ -86,7 +86,7 @@ func decode(text string) (rune, int) {
 // appendRune appends a rune above ASCII.
 func appendRune(dst []byte, r rune, inWord bool) ([]byte, bool) {
 	switch {
-	case r == '’':
+	case r == '’', r >= 0x300 && r <= 0x36f: // an accent that stands by itself (NFD)
 		return dst, inWord
 	case !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r):
 		return dst, false
@@ -105,8 +105,10 @@ func appendRune(dst []byte, r rune, inWord bool) ([]byte, bool) {
 // foldFrom and foldTo are the accented letters of the languages that the rules
 // speak, and their base letters.
 const (
-	foldFrom = "àáâãäåāăąçćčďđèéêëēėęěğģìíîïīįıķĺľłļñńňņòóôõöøōőŕřśšşșťţțùúûüūůűųýÿźżžάέήίόύώϊϋё"
-	foldTo   = "aaaaaaaaacccddeeeeeeeeggiiiiiiikllllnnnnoooooooorrsssstttuuuuuuuuyyzzzαεηιουωιυе"
+	foldFrom = "àáâãäåāăąçćčďđèéêëēėęěğģìíîïīįıķĺľłļñńňņòóôõöøōőŕřśšşșťţțùúûüūůűųýÿźżžάέήίόύώϊϋё" +
+		"ạảấầẩẫậắằẳẵặẹẻẽếềểễệỉĩịọỏốồổỗộơớờởỡợụủũưứừửữựỳỵỷỹ"
+	foldTo = "aaaaaaaaacccddeeeeeeeeggiiiiiiikllllnnnnoooooooorrsssstttuuuuuuuuyyzzzαεηιουωιυе" +
+		"aaaaaaaaaaaaeeeeeeeeiiiooooooooooooouuuuuuuuuyyyy"
 )
 
 var folds = func() map[rune]string {

@@ -50,19 +50,23 @@ type phrases struct {
 }
 
 // newPhrases compiles the classes: name → members, which are literals.
-func newPhrases(classes map[string][]string) *phrases {
+func newPhrases(sets ...map[string][]string) *phrases {
 	p := &phrases{
 		nodes: make([]node, 1), words: make([]int, 1), steps: make([][]step, 1), classes: make([][]uint16, 1),
 		symbols: map[string]uint16{}, compiled: map[string]uint16{},
 	}
-	for name := range classes {
-		p.symbol("$"+name, 0)
+	for _, set := range sets {
+		for name := range set {
+			p.symbol("$"+name, 0)
+		}
 	}
-	for name, members := range classes {
-		class := p.symbols["$"+name]
-		for _, m := range members {
-			lit := p.literal(m)
-			p.classes[lit] = append(p.classes[lit], class)
+	for _, set := range sets {
+		for name, members := range set {
+			class := p.symbols["$"+name]
+			for _, m := range members {
+				lit := p.literal(m)
+				p.classes[lit] = append(p.classes[lit], class)
+			}
 		}
 	}
 	return p
@@ -78,9 +82,13 @@ func (p *phrases) symbol(name string, words int) uint16 {
 }
 
 // literal returns the symbol of some words side by side, entering it into the
-// trie if it is new.
+// trie if it is new. It panics on a star that does not end it: such a literal
+// would never be found.
 func (p *phrases) literal(s string) uint16 {
 	text, prefix := strings.CutSuffix(normalWords(s), "*")
+	if strings.Contains(text, "*") {
+		panic(fmt.Sprintf("reply: %q has a star within", s))
+	}
 	key := text
 	if prefix {
 		key += "*"

@@ -11,16 +11,19 @@ var syntaxWords = []string{
 	"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient",
 	"malformed address", "malformed recipient*", "malformed mailbox", "malformed local part", "malformed domain",
 	"$who .. malformed", "invalid address format", "invalid address syntax", "invalid syntax .. $who",
-	"$who .. invalid syntax", "address format", "syntactically invalid address", "syntactically invalid recipient", "recipient address syntax", "mailbox syntax",
+	"$who .. invalid syntax", "address format", "syntactically invalid address", "syntactically invalid recipient",
+	"recipient address syntax", "mailbox syntax",
 	"must contain a domain", "$who .. illegal character*", "$who .. invalid character*", "$who .. bad character*",
 	"illegal character* .. $who", "invalid character* .. $who", "bad character* .. $who", "$who .. special characters",
 	"special characters .. $who", "address .. syntax", "empty address", "unqualified address", "local part too long",
-	"domain missing", "must have a local part", "need fully qualified address", "need fully qualified recipient", "fully qualified address",
+	"domain missing", "must have a local part", "need fully qualified address", "need fully qualified recipient",
+	"fully qualified address",
 	"not fully qualified", "syntax error in parameters malformed", "missing domain", "missing or malformed",
 	"domain literal*", "address literal*", "recipient .. syntax", "unbalanced", "no domain in", "unparseable address",
 	"unparsable address", "cannot parse .. $who", "parse error .. $who", "double dot", "consecutive dots",
 	"or expected after",
-	"missing at end of address", "missing or malformed local part", "local part is", "unqualified recipient",
+	"missing at end of address", "not a valid rfc*", "missing or malformed local part", "local part is empty",
+	"local part is missing", "local part is not valid", "local part is too", "unqualified recipient",
 }
 
 // noMX say that a domain has no mail host.
@@ -33,7 +36,8 @@ var noMX = []string{
 // them no word for absent or shut is believed.
 var doubts = []string{
 	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
-	"check failed", "database error", "database does not", "error reading", "file", "files", "script", "program", "plugin", "timeout",
+	"check failed", "database error", "database does not", "error reading", "file", "files", "script", "program",
+	"plugin", "timeout",
 	"timed out", "internal error", "server error", "spam*", "virus", "reputation", "captcha",
 }
 
@@ -47,14 +51,19 @@ var mailboxRules = []Rule{
 			"$box $gone", "$box .. $gone", "$gone $box", "$who $gone", "$who is $gone", "$who has been $gone", "$gone $who",
 			"$box $shut", "$box @ $shut", "$shut $box", "not accepting mail", "not accepting messages",
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
-			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed", "disabled or discontinued", "never logged on*", "dormant", "due to inactivity",
+			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed",
+			"disabled or discontinued", "never logged on*", "dormant", "due to inactivity", "mail receiving disabled",
+			"receiving disabled", "$who is now $gone", "$who are $gone",
+			"not .. being accepted for this mailbox", "not .. accepted for this mailbox",
 		},
 		Not: slices.Concat(doubts, permits, []string{
-			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline", "sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
+			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline",
+			"sender", "senders", "authentication*", "user unknown", "unknown user", "no such", "does not exist",
 			"doesnt exist", "not exist", "not found",
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
-			"your mailbox", "certificate", "session", "connection closed", "blocked by", "message is",
+			"your mailbox", "sending", "outgoing", "outbound", "certificate", "session", "connection closed",
+			"blocked by", "message is",
 		}),
 	},
 	{
@@ -75,17 +84,21 @@ var mailboxRules = []Rule{
 			"nonexistent domain", "non existent domain", "nonexistentdomain", "domain .. disabled", "domain .. suspended",
 			"domain .. expired", "domain .. inactive", "domain .. not active", "$domain .. not hosted",
 			"$domain .. not configured", "$domain isnt", "$domain is invalid", "$domain invalid", "null mx", "nullmx",
-			"domain .. does not accept mail", "domain .. doesnt accept mail", "domain .. accepts no mail", "unrouteable mail domain", "unrouteable domain",
+			"domain .. does not accept mail", "domain .. doesnt accept mail", "domain .. accepts no mail",
+			"unrouteable mail domain", "unrouteable domain",
 			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host",
-			"all relevant mx records", "lowest numbered mx", "host unknown", "domain lookup failed", "$domain .. does not receive",
+			"all relevant mx records", "lowest numbered mx", "host unknown", "domain lookup failed",
+			"host does not accept mail", "domain .. no longer available", "$domain .. does not receive",
 			"domain .. deleted", "domain retired", "domain is retired", "domain .. no longer in use", "domain obsolete",
 			"domain is obsolete", "no mail hosts", "unable to route", "domaine inconnu", "domaine .. existe",
+			"domaine nexiste*", "domaine .. nexiste*", "domaine introuvable",
 			"domain nicht gefunden", "domain .. existiert nicht", "dominio .. no existe", "dominio desconocido",
 			"dominio .. non", "dominio inexistente", "dominio .. nao existe", "dominio sconosciuto", "unbekannte domain",
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
 		},
 		Not: slices.Concat(doubts, []string{
-			wordIP, "client host", "your host", "sending host", "connecting host", "remote host", "your domain", "user unknown",
+			wordIP, "client host", "your host", "sending host", "connecting host", "remote host", "your domain",
+			"user unknown",
 			"no such user", "mailbox not found", "$sender .. not exist", "user .. does not exist",
 			"account .. does not exist", "mailbox .. does not exist", "user not found", "no such recipient",
 			"recipient does not accept", "user does not accept", "mailbox does not exist", "no mailbox", "$sender",
@@ -112,7 +125,8 @@ var mailboxRules = []Rule{
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Any: syntaxWords,
 		Not: []string{
 			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command",
-			"message is", "not rfc .. message", "unknown user", "message id", "option", "parameter", "reply", "response", wordIP, "ip address",
+			"message is", "not rfc .. message", "unknown user", "message id", "option", "parameter", "reply",
+			"response", wordIP, "ip address",
 			"dns",
 		},
 	},
@@ -152,6 +166,10 @@ var domainRules = []Rule{
 		ID: "domain-code-556", Means: "the domain takes no mail",
 		From:   "RFC 7504 section 3: 556; 521 at RCPT is the word of blocks as well and says nothing",
 		Reason: verdict.DomainRefused, At: AtRcpt, Codes: []int{556},
+		Not: []string{
+			"$sender", "your domain", "ip", wordIP, "rcpts", "number of", "size", "smtp", "data", "remote", "too many",
+			"protocol",
+		},
 	},
 }
 
@@ -173,7 +191,9 @@ var codeRules = []Rule{
 		Enhanced: []string{"2.1"},
 		Any:      []string{"$box"},
 		Not: []string{
-			"temporar*", "try again", "later", "policy", "unavailable", "internal", "external", "until", "maintenance", "upgrade*", "message", "refused", "denied",
+			"temporar*", "try again", "later", "policy", "unavailable", "not available", "niedostepn*",
+			"receiving mail", "internal", "external", "until", "maintenance", "upgrade*", "message", "refused",
+			"denied",
 			"rejected", "spam*", "authoriz*",
 		},
 	},
@@ -199,7 +219,8 @@ var codeRules = []Rule{
 		Reason: verdict.ProbeBlocked, At: AtRcpt, Digit: 5,
 		Any: []string{
 			"your ip*", "your server", "your mail server", "your mailserver", "your network", "your host", "your hostname",
-			"your mta", "your isp", "ip address", "client host", "client ip", "sending ip", "connecting server", "source ip", "sending server",
+			"your mta", "your isp", "ip", "ips", "this host", "$usworld", "ip address", "client host", "client ip",
+			"sending ip", "connecting server", "source ip", "sending server",
 			"sending host", "sender score", "senderscore", "ip %", "host %",
 		},
 		Not: []string{"contact your", "ask your"},
@@ -208,7 +229,16 @@ var codeRules = []Rule{
 		ID: "names-sender", Means: "the sender is spoken of, and nothing else is",
 		From:   "field practice: what names the sender is about the sender",
 		Reason: verdict.SenderRefused, At: AtRcpt, Digit: 5,
-		Any: []string{"sender", "senders", "mailfrom", "mail from", "envelope from", "return path", "reverse path"},
+		Any: []string{
+			"sender", "senders", "mailfrom", "mail from", "envelope from", "return path", "reverse path", "$senderworld",
+		},
+	},
+	{
+		ID: "blocked-short", Means: "blocked, and nothing is said of whom: not the mailbox as far as one can tell",
+		From:   "field practice: filters that say one word",
+		Reason: verdict.ProbeBlocked, At: AtRcpt, Digit: 5, Words: 3,
+		Any: []string{"blocked", "banned", "blacklisted", "blocklisted"},
+		Not: []string{"$who", "recipient*"},
 	},
 	{
 		ID: "policy-code", Means: "the recipient's side refuses by policy",

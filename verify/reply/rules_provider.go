@@ -13,6 +13,14 @@ var providerRules = []Rule{
 		Reason: verdict.ProbeBlocked, At: AtRcpt, Codes: []int{541}, Hosts: hostsZoho,
 		Enhanced: []string{"4.1"},
 	},
+	{
+		ID: "zoho-policy", Means: "the recipient's side restricts what its mailbox takes",
+		From:   "Zoho Mail delivery errors: mailbox delivery restricted by policy",
+		Reason: verdict.RecipientPolicy, At: AtRcpt, Home: hostsZoho,
+		Any: []string{
+			"delivery restricted by policy error", "mailbox delivery failure policy error", "mailpolicy violation",
+		},
+	},
 	// Microsoft
 	{
 		ID: "ms-namespace-mining", Means: "our address probes too many recipients",
@@ -23,22 +31,31 @@ var providerRules = []Rule{
 	{
 		ID: "ms-blocked", Means: "our address is blocked",
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMicrosoft,
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsMicrosoft,
 		Any: []string{
 			"sc 001", "sc 003", "sc 004", "dy 001", "dy 002", "ou 001", "ou 002", "s3140", "s3150", "s8001", "s8002",
-			"block list", "banned sending ip", "banned sender", "s775", "s843", "s3113", "s3114", "weren t sent",
-			"werent sent",
+			"banned sending ip", "s775", "s843", "s3113", "s3114", "weren t sent", "werent sent",
 		},
 		Not: []string{"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit"},
 	},
 	{
-		ID: "ms-rate", Means: "we ask too often",
+		ID: "ms-blocked-words", Means: "our address or sender is on a list of theirs",
+		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMicrosoft,
+		Any: []string{"block list", "banned sender"},
+		Not: []string{"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit"},
+	},
+	{
+		ID: "ms-rate", Means: "we ask too often, known by the tag where the host is not",
+		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
+		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsMicrosoft,
+		Any: []string{"rp 001", "rp 002", "rp 003", "s3115", "as780090"},
+	},
+	{
+		ID: "ms-rate-words", Means: "we ask too often",
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsMicrosoft,
-		Any: []string{
-			"rp 001", "rp 002", "rp 003", "s3115", "server busy", "too many connections", "exceeded .. connections",
-			"exceeded permitted limits", "as780090",
-		},
+		Any: []string{"server busy", "too many connections", "exceeded .. connections", "exceeded permitted limits"},
 	},
 	{
 		ID: "ms-blocked-code", Means: "our address is blocked",
@@ -72,7 +89,16 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Codes:    []int{550},
 		Enhanced: []string{"4.1"},
-		Any:      []string{"recipient address rejected access denied"},
+		Any: []string{
+			"recipient address rejected access denied", "recipient addresses rejected access denied",
+		},
+	},
+	{
+		ID: "ms-no-such-recipient-server", Means: "the recipient is not in the tenant's directory (DBEB), known by the server that signs the reply",
+		From:   "Microsoft Learn: Directory-Based Edge Blocking; the name of the front end stands in brackets",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Any: []string{"recipient address rejected access denied", "recipient addresses rejected access denied"},
+		And: []string{"prod outlook com", "prod protection outlook com"},
 	},
 	{
 		ID: "ms-mailbox-unavailable-tag", Means: "the mailbox does not exist, known by the tag where the host is not",
@@ -132,6 +158,31 @@ var providerRules = []Rule{
 	},
 
 	{
+		ID: "google-page-unknown", Means: "the account does not exist: the page that the reply sends us to is named so",
+		From:   "Google: support pages that replies point to, p=NoSuchUser and answer 6596",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsGoogle, Plain: true,
+		Any: []string{"nosuchuser", "answer 6596"},
+	},
+	{
+		ID: "google-page-disabled", Means: "the account is shut: the page is named so",
+		From:   "Google: support pages that replies point to, p=DisabledUser",
+		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5, Home: hostsGoogle,
+		Any: []string{"disableduser"},
+	},
+	{
+		ID: "google-page-full", Means: "the mailbox is full: the page is named so",
+		From:   "Google: support pages that replies point to, p=OverQuotaPerm and p=OverQuotaTemp",
+		Reason: verdict.MailboxFull, At: AtRcpt, Home: hostsGoogle,
+		Any: []string{"overquotaperm", "overquotatemp"},
+	},
+	{
+		ID: "google-page-blocked", Means: "our address or authentication is refused: the page is named so",
+		From:   "Google: support pages that replies point to, p=UnsolicitedMessageError, p=DmarcRejection, answers 81126 and 188131",
+		Reason: verdict.ProbeBlocked, Home: hostsGoogle,
+		Any: []string{"unsolicitedmessage*", "dmarcrejection", "answer 81126", "answer 188131"},
+		Not: []string{"rate limited", "unusual rate"},
+	},
+	{
 		ID: "google-unknown", Means: "the account does not exist",
 		From:   "Google Workspace SMTP error list, 5.1.1; its replies end with gsmtp",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsGoogle, Plain: true,
@@ -143,17 +194,23 @@ var providerRules = []Rule{
 	{
 		ID: "yahoo-unknown-recipients", Means: "we asked for too many addresses that do not exist",
 		From:   "Yahoo sender hub: VS1-IP",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsYahoo,
+		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{"excessive unknown recipients", "vs1 ip", "max message per connection"},
 	},
 	{
 		ID: "yahoo-blocked", Means: "our address is deferred or blocked for its reputation",
 		From:   "Yahoo sender hub: TSS, TS, IPTS, BL",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsYahoo,
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{
-			"tss*", "ts01", "ts02", "ts03", "ts04", "ipts*", "bl21", "bl23", "temporarily deferred", "permanently deferred",
-			"tssbl*",
+			"tss02", "tss04", "tss05", "tss07", "tss09", "tss11", "tss12", "tss13", "ts01", "ts02", "ts03", "ts04", "ipts*",
+			"bl21", "bl23", "tssbl*", "permanently deferred",
 		},
+	},
+	{
+		ID: "yahoo-deferred", Means: "our address is deferred for its reputation",
+		From:   "Yahoo sender hub: messages temporarily deferred",
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsYahoo,
+		Any: []string{"tss*", "temporarily deferred"},
 	},
 
 	{
@@ -170,14 +227,14 @@ var providerRules = []Rule{
 	{
 		ID: "apple-rate", Means: "we ask too often",
 		From:   "Apple: iCloud postmaster page",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsApple,
+		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsApple,
 		Any: []string{"too many errors", "excessive volume", "bs02", "hcm1"},
 	},
 	{
 		ID: "apple-blocked", Means: "our address is blocked",
 		From:   "Apple: iCloud postmaster page",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsApple,
-		Any: []string{"cs01", "cs02", "hm07", "hm08", "hme1", "local policy"},
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsApple,
+		Any: []string{"cs01", "cs02", "hm07", "hm08", "hme1", "rejected due to local policy"},
 	},
 
 	// GMX, web.de, mail.com and the 1&1 platform
@@ -207,179 +264,5 @@ var providerRules = []Rule{
 		From:   "postmaster.gmx.net: error messages",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsGMX, Plain: true,
 		Any: []string{"mailbox unavailable"},
-	},
-
-	// Orange, La Poste
-	{
-		ID: "orange-full", Means: "the mailbox is full",
-		From:   "Orange: OFR417; La Poste: LPN417",
-		Reason: verdict.MailboxFull, Home: hostsOrange,
-		Any: []string{"ofr 417", "ofr417", "lpn 417", "lpn417", "lpn007 417", "ofr007 417"},
-	},
-	{
-		ID: "orange-unknown", Means: "the mailbox does not exist",
-		From:   "Orange: OFR416; La Poste: LPN416",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsOrange, Plain: true,
-		Any: []string{"ofr 416", "ofr416", "lpn 416", "lpn416", "lpn007 416"},
-	},
-	{
-		ID: "orange-disabled", Means: "the mailbox is shut",
-		From:   "La Poste: LPN426",
-		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5, Home: hostsOrange,
-		Any: []string{"ofr 426", "ofr007 426", "lpn007 426", "lpn 426"},
-	},
-	{
-		ID: "orange-busy", Means: "the service is closed to everybody for now",
-		From:   "Orange: OFR005",
-		Reason: verdict.TemporaryFailure, Digit: 4, Home: hostsOrange,
-		Any: []string{"ofr005*", "lpn005*"},
-	},
-	{
-		ID: "orange-rate", Means: "too many connections",
-		From:   "Orange: OFR004_104",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsOrange,
-		Any: []string{
-			"ofr004 104", "ofr004 105", "lpn004 104", "lpn004 105", "trop de connexions", "ofr 109", "ofr004 109",
-		},
-	},
-	{
-		ID: "orange-sender", Means: "the sender is refused",
-		From:   "Orange: OFR004_405",
-		Reason: verdict.SenderRefused, Scope: ScopeProvider, Home: hostsOrange,
-		Any: []string{"ofr004 405", "lpn004 405"},
-	},
-	{
-		ID: "orange-blocked", Means: "our address or name is refused",
-		From:   "Orange: OFR006, OFR_999",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsOrange,
-		Any: []string{
-			"ofr001*", "ofr003*", "ofr006*", "lpn001*", "lpn003*", "lpn006*", "ofr 999", "lpn 999", "ofr004 405",
-			"ofr005*", "lpn005*", "ofr 506", "lpn 506",
-		},
-	},
-	{
-		ID: "free-blocked", Means: "our address is blocked for a day at most",
-		From:   "Free: postmaster pages",
-		Reason: verdict.ProbeBlocked, Scope: ScopeSite, Hosts: hostsFree,
-		Any: []string{"spam detected", "too many spam*", "blocked", "blacklisted"},
-	},
-
-	// North America
-	{
-		ID: "comcast-full", Means: "the mailbox is full",
-		From:   "Comcast postmaster: error codes",
-		Reason: verdict.MailboxFull, Hosts: hostsComcast,
-		Any: []string{"quota"},
-	},
-	{
-		ID: "comcast-rate", Means: "we ask too often",
-		From:   "Comcast postmaster: RL error codes",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsComcast,
-		Any: []string{"rl0*", "too many"},
-	},
-	{
-		ID: "comcast-blocked", Means: "our address is blocked",
-		From:   "Comcast postmaster: BL error codes",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsComcast,
-		Any: []string{"bl0*", "dm0*", "comcast block for spam"},
-	},
-	{
-		ID: "comcast-unknown", Means: "not a customer",
-		From:   "Comcast postmaster: error codes",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsComcast, Plain: true,
-		Any: []string{"not our customer", "mailbox unallocated"},
-	},
-	{
-		ID: "cox-rate", Means: "we ask too often, or for too many addresses that do not exist",
-		From:   "Cox, Spectrum: error codes",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsCox,
-		Any: []string{
-			"cxcnct", "cxmxrt", "too many", "too many invalid recipients", "in 1350", "in 1360", "in 1370", "in 1380",
-			"in 1390", "in 1400", "in 1410", "in 1420", "in 1430", "in 1440", "in 1450", "in 1460", "in 1470", "in 1480",
-			"in 1490",
-		},
-	},
-	{
-		ID: "cox-blocked", Means: "our address is blocked",
-		From:   "Cox: error codes",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsCox,
-		Any: []string{"cxbl", "cdrbl", "cxsndr", "cxdns", "aup*"},
-	},
-	{
-		ID: "godaddy-rate", Means: "we ask too often",
-		From:   "GoDaddy: SMTP bounce codes",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsGoDaddy,
-		Any: []string{"ib607", "ib504", "ib705", "ib401", "ib609", "ib610", "ib501", "ib502", "ib605"},
-	},
-	{
-		ID: "godaddy-blocked", Means: "our address is blocked, also for asking for too many invalid recipients",
-		From:   "GoDaddy: SMTP bounce codes",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsGoDaddy,
-		Any: []string{
-			"ib112", "ib113", "ib108", "ib506", "ib007", "ib101", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111",
-			"ib212", "ib213", "ib302", "ib303", "ib304", "ib305", "ib306", "ib307", "ib310", "ib507", "ib508", "ib510",
-			"ib511",
-		},
-	},
-
-	// China, Russia
-	{
-		ID: "qq-rate", Means: "we ask too often",
-		From:   "QQ mail help: frequency limited",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsQQ,
-		Any: []string{"frequency limited", "frequency is limited", "domain frequency", "ip frequency", "sender frequency"},
-	},
-	{
-		ID: "qq-ambiguous", Means: "unknown, shut, or we ask too fast: QQ uses one text for all",
-		From:   "QQ mail help",
-		Reason: verdict.Unclassified, At: AtRcpt, Digit: 5, Hosts: hostsQQ,
-		Any: []string{"mailbox unavailable or access denied"},
-	},
-	{
-		ID: "netease-blocked", Means: "our address is refused for its reputation",
-		From:   "NetEase: error codes HL, RP, DT, MI",
-		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsNetEase,
-		Any: []string{"hl rep", "hl irc", "dt spm", "dt ads", "dt sum", "ip cel", "ir cip", "ddn isp", "hl itc"},
-		Not: []string{"too many .. connections"},
-	},
-	{
-		ID: "netease-rate", Means: "we ask too often",
-		From:   "NetEase: error codes HL, RP, MI",
-		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsNetEase,
-		Any: []string{
-			"hl icc", "hl ifc", "rp orq", "rp rcl", "mi cel", "rp cel", "rp drc", "rp trc", "mi dmc", "mi sfq", "rp qrc",
-			"mi nhd", "mi stc",
-		},
-	},
-	{
-		ID: "netease-unknown", Means: "the mailbox does not exist",
-		From:   "NetEase: error codes RP:USN, RC:NE",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsNetEase, Plain: true,
-		Any: []string{"rp usn", "rc ne", "mr nad"},
-	},
-	{
-		ID: "mailru-disabled", Means: "the account is shut",
-		From:   "mail.ru: invalid mailbox texts",
-		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5, Home: hostsMailRu,
-		Any: []string{"invalid mailbox .. account is disabled", "is unavailable account is disabled", "is terminated"},
-	},
-	{
-		ID: "mailru-full", Means: "the mailbox is full",
-		From:   "mail.ru: invalid mailbox texts",
-		Reason: verdict.MailboxFull, Hosts: hostsMailRu,
-		Any: []string{"mailbox is full", "user mailbox is full", "is unavailable .. full"},
-	},
-	{
-		ID: "mailru-unknown", Means: "the mailbox does not exist",
-		From:   "mail.ru: invalid mailbox texts",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMailRu, Plain: true,
-		Any: []string{"message was not accepted invalid mailbox"},
-		Not: []string{"$full", "disabled"},
-	},
-	{
-		ID: "yandex-unknown", Means: "the mailbox does not exist, although the code says policy",
-		From:   "Yandex MX: 550 5.7.1 No such user!",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsYandex, Plain: true,
-		Any: []string{"no such user"},
 	},
 }

@@ -14,7 +14,9 @@ var policyCodes = []string{"7.0-999"}
 // mailbox that is.
 var plainUnknown = []string{
 	"$mbox $missing", "user unknown", "unknown user", "unknown recipient", "unknown mailbox", "unknown account",
-	"userunknown", "no such user", "no such recipient", "no such mailbox", "no such account", "nonexistent user",
+	"userunknown", "usernotfound", "mailboxnotfound", "no such email*", "no mailbox found",
+	"no mail box here by that name", "no such user", "no such recipient", "no such mailbox", "no such account",
+	"nonexistent user",
 	"non existent user", "no mailbox here by that name", "account that you tried to reach does not exist",
 }
 
@@ -35,15 +37,18 @@ var passing = []string{
 // what is not found there is we.
 var permits = []string{
 	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
-	"your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers", "list of allowed", "list of permitted", "external", "externally", "internet mail",
+	"your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers",
+	"list of allowed", "list of permitted", "external", "externally", "internet mail",
 	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another",
 }
 
 // notOfMailbox: the sender, the command, the dialogue.
 var notOfMailbox = []string{
-	"$sender", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*", "password", "credentials", "login", "envelope from", "envelope sender",
+	"$sender", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*",
+	"password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
-	"you are not known", "youre unknown", "your mta", "your system", "bounces", "originating",
+	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
+	"policy for", "record for", "your mta", "your system", "bounces", "originating",
 }
 
 // unknownRules: the mailbox is not there; the plainest words first.
@@ -63,10 +68,44 @@ var unknownRules = []Rule{
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
 	},
 	{
+		ID: "unknown-user-advice", Means: "the mailbox is not there, and the address is to be looked at before another try",
+		From:   "servers that give advice: the second try is that of the writer, not of the server",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: slices.Concat(plainUnknown, []string{"$mbox .. $missing", "$missing $mbox"}),
+		And: []string{
+			"check .. address*", "verify .. address*", "correct .. address*", "check .. spelling", "spelling",
+			"misspel*", "typo", "typos",
+			"typing error*", "mistyped", "double check*", "check .. name", "check .. recipient*", "verify .. recipient*",
+		},
+		Not: slices.Concat(doubts, notOfMailbox, permits, []string{
+			"temporar*", "offline", "maintenance", "again later", "error", "$domain $missing", "dns", "ip", wordIP,
+			"host", "hostname", "server",
+		}),
+	},
+	{
+		ID: "unknown-user-policy", Means: "the mailbox is not there, although the code says policy",
+		From:   "Exim, Exchange and qmail behind filters that give one code to all refusals",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Enhanced: policyCodes,
+		Any: []string{
+			"$mbox .. does not exist", "$mbox .. doesnt exist", "$mbox .. no longer exists", "no mailbox here",
+			"no mailbox by that name",
+			"no account here", "no account by that name",
+		},
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
+			"$domain", "mailbox server", "mail server", "store", "path", "lookup", "database*", "directory", "hostname",
+			"list", "lists", "allowed", "access", "policy", "authori*", "dns", "ip", wordIP, "relay*", "command",
+			"record",
+			"client", "group",
+		}),
+	},
+	{
 		ID: "unknown-user-table", Means: "the recipient is not in a table, although the code may say policy",
 		From:   "qmail: validrcptto; Trend Micro: Invalid-Recipient",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
-		Any: []string{"in my validrcptto", "recipient address rejected invalid recipient"},
+		Any: []string{
+			"in my validrcptto", "recipient address rejected invalid recipient", "not in recipient list",
+			"not in valid recipient*",
+		},
 	},
 	{
 		ID: "unknown-user-words", Means: "the mailbox is not there, in other words",
@@ -78,7 +117,8 @@ var unknownRules = []Rule{
 			"no such maildrop", "adr recip*", "recipient not ok", "user @ not ok", "not a known user", "not a valid user",
 			"not a local user", "not a valid mailbox", "not a valid recipient", "not our customer", "not our user",
 			"not one of our users", "no mailbox here", "no mailbox by that name", "no mailbox for",
-			"no mailbox with that name", "no mail box available", "no mailbox available", "no mailbox found",
+			"no mailbox with that name", "no mail box here", "no mail box by that name", "no mail box for",
+			"no mail box available", "not found in ldap*", "no mailbox available", "no mailbox found",
 			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here",
 			"no user of", "no account of", "no mailbox of", "no user called", "no account for", "no user for",
 			"no one called", "no matches for", "no match for", "user is not local", "no user by that name", "no user here",
@@ -106,19 +146,24 @@ var unknownRules = []Rule{
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
-			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent", "$who .. $absent",
+			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent",
+			"$who .. $absent",
 			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
-			"$unknownadj .. recipient", "bad recipient*", "bad mailbox", "bad user", "mailbox has moved", "exists that user", "not user of",
+			"$unknownadj .. recipient", "bad recipient*", "bad receipient", "bad recepient", "bogus $who",
+			"could not locate $who", "cannot locate $who", "bad mailbox", "bad user", "mailbox has moved",
+			"exists that user", "not user of",
 			"not a user of", "unknown to us",
 			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
 			"is not here", "left the company",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
 			"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
-			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands", "command", "parameter",
+			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands",
+			"command", "parameter",
 			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
 			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
-			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*", "mx record*",
+			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*",
+			"mx record*",
 			"your domain", "envelope*", "return address", "from address", "send from", "password",
 		}),
 	},
@@ -132,10 +177,12 @@ var shortRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6,
 		Any: []string{
 			"not exist", "does not exist", "doesnt exist", "not on this system", "not on this server", "not on this host",
+			"not known at this site", "not known on this system", "not known on this server", "unknown at this site",
+			"no such id",
 		},
-		Not: []string{
+		Not: slices.Concat(notOfMailbox, []string{
 			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
-			"directory", "it", "message", "link", "url",
-		},
+			"directory", "it", "message", "link", "url", "session",
+		}),
 	},
 }

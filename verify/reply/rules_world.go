@@ -1,17 +1,34 @@
 package reply
 
-import "rcptgate/verify/verdict"
+import (
+	"slices"
 
-// notOfMailboxWorld: the sender, the message, a part of the server, and what
-// is so for now only.
+	"rcptgate/verify/verdict"
+)
+
+// notOfMailboxWorld: the sender, the message, the command, the domain, leave to
+// write, and what is so for now only.
 var notOfMailboxWorld = []string{
-	"sender", "expediteur", "absender", "remitente", "remetente", "mittente", "отправител*", "发件人", "寄件人", "送信者",
-	"domain", "domaine", "dominio", "域名", "ip", wordIP, "ptr", "reverse", "dns", "fehler", "erreur", "error desconocido",
-	"erro desconhecido", "errore", "ошибк*", "エラー", "blad", "chyba", "nachricht*", "mensaje*", "mensagem*", "messaggio*",
-	"сообщени*", "письм*", "hostname", "server",
-	"datenbank*", "benutzerdaten*", "database*", "base de datos", "base de donnees", "banco de dados", "база данных", "базы данных",
-	"数据库", "データベース", "servidor", "serveur", "temporar*", "temporair*", "temporal*", "vorubergehend", "voruebergehend",
-	"временно", "berechtig*", "autoriz*", "permis*", "permess*",
+	"$senderworld", "$usworld", "domain*", "domaine", "dominio*", "domen*", "doman*", "домен*", "域名", "网域", "網域",
+	"ドメイン", "도메인",
+	"alan adi", "host", "hote", "rechner", "ip", wordIP, "ptr", "reverse", "обратн*", "dns", "fehler", "grund",
+	"raison", "motif", "motivo", "razon", "virhe", "fel", "feil", "fejl", "fout", "hata", "hiba", "eroare", "erreur",
+	"error desconocido",
+	"erro desconhecido", "errore", "ошибк*", "エラー", "오류", "错误代码", "blad", "chyba", "nachricht*", "mensaje*", "mensagem*",
+	"messaggio*", "wiadomos*", "сообщени*", "письм*", "hostname", "befehl*", "kommando*", "commande*", "comando*",
+	"команд*", "命令",
+	"指令", "コマンド", "temporar*", "temporair*", "temporal*", "vorubergehend", "voruebergehend", "временно", "暂时", "一時",
+	"berechtig*",
+	"autoriz*", "permis*", "permess*", "사용할수", "disponib*", "uprawnie*", "право", "прав", "разрешен*", "权限", "權限", "許可",
+	"権限", "拒否",
+	"권한", "허용", "보낼", "สิทธิ์", "lista", "liste", "список", "名单",
+}
+
+// serversWorld: a part of the server, which may be what is missing.
+var serversWorld = []string{
+	"server", "mailserver", "servidor", "serveur", "serwer", "сервер", "服务器", "伺服器", "サーバ", "서버", "datenbank*",
+	"benutzerdaten*",
+	"database*", "base de datos", "base de donnees", "banco de dados", "база данных", "базы данных", "数据库", "データベース",
 }
 
 // worldRules: the same in other languages. Letters are compared without their
@@ -22,7 +39,9 @@ var worldRules = []Rule{
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
 		Any: []string{
-			"gesperrt", "deaktiviert", "stillgelegt", "abgeschaltet", "desactive", "desactivee", "suspendu", "suspendue",
+			"gesperrt", "deaktiviert", "archivee", "archive du", "expirad*", "caducad*", "estado inactivo", "inactivo",
+			"inactiva", "falta de uso", "wygasl*", "stillgelegt", "abgeschaltet", "desactive", "desactivee", "suspendu",
+			"suspendue",
 			"bloque", "compte .. bloque", "compte ferme", "resilie", "deshabilitada", "deshabilitado", "desactivada",
 			"desactivado", "suspendida", "suspendido", "bloqueada", "bloqueado", "inhabilitada", "cancelada", "desativada",
 			"desativado", "suspensa", "suspenso", "inativa", "inativo", "inatividade", "disabilitata", "disabilitato",
@@ -34,8 +53,9 @@ var worldRules = []Rule{
 		},
 		And: []string{"$whoworld"},
 		Not: []string{
-			"ip", wordIP, "nachricht*", "mensaje*", "mensagem*", "messaggio*", "сообщени*", "письм*", "absender", "expediteur", "remitente", "remetente", "mittente", "spam*", "adresse ip",
-			"direccion ip",
+			"ip", wordIP, "nachricht*", "mensaje*", "mensagem*", "messaggio*", "сообщени*", "письм*", "absender",
+			"expediteur", "remitente", "remetente", "mittente", "spam*", "спам*", "垃圾", "迷惑", "adresse ip",
+			"direccion ip", "$absentworld", "$usworld", "$senderworld",
 		},
 	},
 	{
@@ -43,10 +63,13 @@ var worldRules = []Rule{
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"ip .. gesperrt", "ip adresse .. gesperrt", "ihre ip", "votre adresse ip", "adresse ip .. bloquee", "su ip",
-			"ip .. lista negra", "lista negra", "lista nera", "liste noire", "seu ip", "ip bloqueado", "ip .. bloqueado",
-			"vostro ip", "ваш ip", "ip адрес*", "черн* списк*", "черный список", "黑名单", "黑名單", "ブラックリスト",
-			"拒否 .. ip", "czarn* list*", "zwarte lijst", "kara liste", "adresse ip", "direccion ip", "indirizzo ip",
+			"ip .. gesperrt", "ip adresse .. gesperrt", "ont ete bloques", "a ete bloque par", "adresse ip .. bloquee",
+			"su ip",
+			"ip .. lista negra", "lista negra", "lista nera", "service refuse", "liste noire", "seu ip", "ip bloqueado",
+			"ip .. bloqueado",
+			"vostro ip", "ваш ip", "ip адрес*", "черн* .. списк*", "черный список", "黑名单", "黑名單", "ブラックリスト",
+			"拒否 .. ip", "$usworld .. $refusedworld", "$refusedworld .. $usworld", "czarn* .. list*", "zwarte lijst",
+			"kara liste", "adresse ip", "direccion ip", "indirizzo ip",
 			"endereco ip", "ip .. verboten",
 		},
 	},
@@ -77,77 +100,47 @@ var worldRules = []Rule{
 			"無此用戶", "无此用户", "存在しません", "존재하지않",
 		},
 		And: []string{"$whoworld"},
-		Not: notOfMailboxWorld,
+		Not: slices.Concat(notOfMailboxWorld, serversWorld),
 	},
 	{
 		ID: "unknown-words-world", Means: "the mailbox is not there",
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
-			// German
-			"empfanger .. unbekannt", "empfaenger .. unbekannt", "unbekannter empfanger", "unbekannter empfaenger",
-			"benutzer .. unbekannt", "unbekannter benutzer", "benutzer existiert nicht", "existiert nicht",
-			"existiert hier nicht", "nicht vorhanden", "adresse unbekannt", "adresse ist unbekannt", "unbekannte adresse",
-			"unbekannte empfanger*", "unbekannte email*", "nicht gefunden", "kein solcher", "kein benutzer", "kein postfach",
-			"keine mailbox", "keine solche", "gibt es nicht", "ungultiger empfanger", "ungueltiger empfaenger",
-			"ungultige empfanger*", "ungultige adresse", "teilnehmer .. unbekannt", "nicht bekannt",
-			"nicht erreichbar unbekannt", "kennen wir nicht", "existiert nicht mehr",
-			// French
-			"utilisateur inconnu", "destinataire inconnu", "adresse inconnue", "adresse .. inconnue",
-			"utilisateur .. inconnu", "destinataire .. inconnu", "nexiste pas", "n existe pas", "nexiste plus",
-			"n existe plus", "inexistant", "inexistante", "destinataire invalide", "adresse invalide",
-			"destinataire .. invalide", "boite .. inconnue", "compte inconnu", "pas de boite", "aucun utilisateur",
-			"destinataire non trouve", "introuvable", "pas trouve", "destinataire incorrect",
-			// Spanish
-			"usuario desconocido", "usuario .. desconocido", "destinatario desconocido", "no existe", "no existen",
-			"usuario inexistente", "inexistente", "no encontrado", "no encontrada", "usuario invalido", "usuario no valido",
-			"destinatario invalido", "direccion invalida", "direccion desconocida", "buzon desconocido",
-			"cuenta desconocida", "no se encuentra", "destinatario no valido", "direccion no valida", "no hay .. usuario",
-			"no hay .. buzon", "ningun usuario", "usuario no registrado",
-			// Portuguese
-			"usuario desconhecido", "desconhecido", "desconhecida", "nao existe", "nao existente", "nao encontrado",
-			"nao encontrada", "nao foi encontrad*", "destinatario desconhecido", "conta inexistente",
-			"caixa postal inexistente", "usuario invalido", "destinatario invalido", "endereco invalido",
-			"endereco inexistente", "utilizador desconhecido", "nao localizad*", "nao cadastrad*",
-			// Italian
-			"utente sconosciuto", "sconosciuto", "sconosciuta", "utente non", "non esiste", "non esistente",
-			"casella inesistente", "inesistente", "destinatario errato", "destinatario non", "indirizzo errato",
-			"indirizzo inesistente", "indirizzo sconosciuto", "non trovato", "non trovata", "utente inesistente",
-			"casella non", "nessun utente", "indirizzo non valido", "destinatario invalido",
-			// Dutch, Scandinavian, Finnish
-			"onbekende gebruiker", "gebruiker onbekend", "geadresseerde onbekend", "onbekende geadresseerde",
-			"ontvanger onbekend", "onbekende ontvanger", "bestaat niet", "niet gevonden", "onbekend adres", "adres onbekend",
-			"okand mottagare", "mottagaren .. okand", "okand anvandare", "anvandaren finns inte", "finns inte", "finns ej",
-			"hittades inte", "existerar inte", "ukendt bruger", "ukendt modtager", "findes ikke", "eksisterer ikke",
-			"modtager ukendt", "bruger ukendt", "ukjent mottaker", "ukjent bruker", "finnes ikke", "mottaker ukjent",
-			"tuntematon", "ei loydy", "ei ole olemassa",
-			// Polish, Czech, Slovak, Hungarian, Romanian, Baltic
-			"nie ma takiego", "nie ma takiej", "nie istnieje", "nieznany", "nieznana", "nieznan* uzytkownik*",
-			"uzytkownik nieznany", "nie znaleziono", "nieprawidlowy adres", "nieprawidlowy odbiorca", "neexistuje",
-			"neznamy", "neznama", "neznam*", "neznam* uzivatel*", "nenalezen*", "nenajden*", "ismeretlen", "nincs ilyen",
-			"nem letezik", "nem talalhato", "necunoscut", "necunoscuta", "nu exista", "inexistent", "nezinomas",
-			"neegzistuoja", "nav atrasts", "neeksiste", "ne postoji", "nepoznat", "ne obstaja", "nepostojeci",
-			// Turkish, Greek
-			"kullanici bulunamadi", "bulunamadi", "boyle bir", "mevcut degil", "gecersiz alici", "kullanici yok",
-			"bilinmeyen kullanici", "αγνωστ*", "δεν υπαρχει", "δεν βρεθηκε",
-			// Russian, Ukrainian
-			"не найден*", "нет такого", "нет такой", "не существует", "неизвестен", "неизвестн*", "отсутствует",
-			"не зарегистрирован*", "не знайден*", "не існує", "немає такого", "неверный адрес*", "неправильный адрес*",
-			"недействительн* адрес*",
-			"polzovatel ne", "net takogo",
-			// Chinese
-			"不存在", "无此用户", "無此用戶", "無此使用者", "没有此用户", "没有该用户", "查无此人", "查無此人", "无效的收件人",
-			"無效的收件", "收件人无效", "收件人地址无效", "未找到", "找不到", "用户未", "無此", "查无", "未注册", "地址错误",
-			"无此邮箱", "无此帐号", "无此账号", "用户名错误", "无效用户", "無效用戶",
-			// Japanese
-			"存在しません", "存在しない", "見つかりません", "見つから", "宛先不明", "宛先が", "ユーザー不明", "ユーザ不明",
-			"ユーザーはいません", "該当する", "ありません", "不明な", "登録されていません", "sonzai shimasen", "sonzai shinai",
-			"arimasen", "atesaki fumei", "mitsukarimasen",
-			// Korean, Thai, Vietnamese
-			"존재하지않", "찾을수없", "없는사용자", "없는계정", "없는주소", "없는메일", "없습니다", "khong ton tai", "ไม่พบ",
-			"ไม่มี",
+			"$absentworld", "empfanger .. unbekannt", "empfaenger .. unbekannt", "destinataire .. invalide",
+			"boite .. inconnue",
+			"no hay .. usuario", "no hay .. buzon",
 		},
 		And: []string{"$whoworld"},
+		Not: slices.Concat(notOfMailboxWorld, serversWorld),
+	},
+	{
+		ID: "unknown-here-world", Means: "the mailbox is not there, and there is the server that says so",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{"$absentworld .. $hereworld", "$hereworld .. $absentworld"},
+		And: []string{"$whoworld"},
 		Not: notOfMailboxWorld,
+	},
+	{
+		ID: "sender-world", Means: "the sender is refused or unknown",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.SenderRefused,
+		Any: []string{
+			"$senderworld .. $absentworld", "$absentworld .. $senderworld", "$senderworld .. $refusedworld",
+			"$refusedworld .. $senderworld",
+		},
+	},
+	{
+		ID: "recipient-policy-world", Means: "the recipient does not want it",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
+		Any: []string{
+			"nimmt keine", "naccepte pas", "naccepte plus", "no acepta", "nao aceita", "non accetta", "не принимает",
+			"не приймає", "拒收",
+			"拒绝接收", "拒绝接受", "受信拒否", "受信を拒否", "수신거부", "수신을거부",
+		},
+		And: []string{"$whoworld"},
+		Not: []string{"ip", wordIP, "spam*"},
 	},
 }

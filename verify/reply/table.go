@@ -65,7 +65,7 @@ func Rules() []Rule {
 // (docs/design.md, rule 3).
 func ruleTable() []Rule {
 	return slices.Concat(
-		providerRules, gatewayRules, greylistRules, blockRules, rateRules, quotaRules, senderRules,
+		providerRules, ispRules, gatewayRules, greylistRules, blockRules, rateRules, quotaRules, senderRules,
 		trafficRules, policyRules, mailboxRules, unknownRules, worldRules, shortRules, domainRules, codeRules,
 	)
 }
@@ -89,12 +89,12 @@ type compiled struct {
 
 type enhancedRange struct{ subject, from, to int }
 
-var book = newTable(ruleTable(), wordClasses)
+var book = newTable(ruleTable(), wordClasses, worldClasses)
 
 // newTable compiles rules. It panics on a row that cannot be read: the rows
 // are part of the program, and a test builds them.
-func newTable(rules []Rule, classes map[string][]string) *table {
-	t := &table{phrases: newPhrases(classes)}
+func newTable(rules []Rule, classes ...map[string][]string) *table {
+	t := &table{phrases: newPhrases(classes...)}
 	t.namesUs = t.phrases.compile("$namesus")
 	steps := make([][]uint16, len(rules))
 	for i, r := range rules {
