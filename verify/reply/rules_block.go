@@ -147,7 +147,8 @@ var blockRules = []Rule{
 			"delist*",
 		},
 		Not: []string{
-			"sender verify", "$sender .. blacklisted", "$sender .. blocked", "$sender .. listed", "user .. listed in",
+			"sender verify", "does not want your mail", "$sender .. blacklisted", "$sender .. blocked",
+			"$sender .. listed", "user .. listed in",
 			"not listed in",
 			"is not listed", "$who .. is not listed", "isnt listed", "mailbox .. listed", "whitelist*",
 			"sender blacklisted",
@@ -193,7 +194,8 @@ var blockRules = []Rule{
 			"your ip .. $refused", "ip address .. $refused", "ip addresses .. $refused", "% .. blocked", "% .. banned",
 			"% .. denied", "% .. is not allowed", "% .. not allowed", "% .. refused", "blocked .. ip", "blocked .. %",
 			"ip .. blocked", "ip .. blacklisted", "ip .. banned", "ip .. denied", "ip .. $refused", "banned .. ip",
-			"blocking .. %", "denied .. %", "refused .. %", "bad ip", "bad sender score", "from hosts without",
+			"blocking .. %", "denied .. %", "refused .. %", "bad ip", "bad sender score", "ip not in whitelist",
+			"from hosts without",
 			"from your ip", "from your network", "from your host",
 			"your network .. $refused", "your server .. $refused", "your host .. $refused", "your mail server .. $refused",
 			"your isp .. $refused", "your location", "from this ip", "from unknown hosts", "client address",
@@ -210,7 +212,7 @@ var blockRules = []Rule{
 		Not: []string{
 			"$things .. limit", "rate limit*", "connection rate", "too many", "too much", "frequency", "relay*",
 			"$box .. disabled", "limit exceeded", "exceeded the", "relaying denied", "throttl*", "you must authenticate",
-			"$sender .. rejected ip", "too fast", "spf",
+			"$sender .. rejected ip", "recipient preferences", "too fast", "spf",
 		},
 	},
 	{
@@ -240,7 +242,8 @@ var blockRules = []Rule{
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
 			"spam", "antispam*", "anti spam*", "spamassassin", "spam message", "spam detected", "spamlike", "spam like",
-			"looks like spam", "classified as", "flagged as", "message blocked", "mail blocked", "email blocked",
+			"looks like spam", "classified as", "likely suspicious", "message is suspicious", "flagged as",
+			"message blocked", "mail blocked", "email blocked",
 			"message has been blocked", "blocked by filter*", "blocked by policy", "content rejected",
 			"rejected by content",
 			"content filter*", "content policy", "message content", "message refused by", "message filtered", "filtered",
@@ -248,7 +251,8 @@ var blockRules = []Rule{
 			"been blocked", "blocked by",
 		},
 		Not: []string{
-			"$sender .. blocked", "your email address .. blocked", "too many", "over quota", "refusing mail from",
+			"$sender .. blocked", "your email address .. blocked", "too many", "over quota", "unusual rate",
+			"rate limited", "does not want your mail", "refusing mail from",
 			"blocked by the recipient", "blocked by the user",
 		},
 	},

@@ -43,8 +43,14 @@ var gatewayRules = []Rule{
 	{
 		ID: "telekom-blocked", Means: "our address is not known to Telekom and must be presented first",
 		From:   "T-Online postmaster: tosa",
+		Reason: verdict.ProbeBlocked, Scope: ScopeSite, Home: hostsTelekom,
+		Any: []string{"ask your postmaster for help", "tosa"},
+	},
+	{
+		ID: "telekom-blocked-words", Means: "our address is not known to Telekom and must be presented first",
+		From:   "T-Online postmaster: NOWL, DIAL",
 		Reason: verdict.ProbeBlocked, Scope: ScopeSite, Hosts: hostsTelekom,
-		Any: []string{"ask your postmaster", "tosa", "a problem occurred", "nowl", "dial"},
+		Any: []string{"ask your postmaster", "a problem occurred", "nowl", "dial"},
 	},
 	{
 		ID: "cisco-harvest", Means: "we asked for too many addresses that do not exist (DHAP)",

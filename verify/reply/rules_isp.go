@@ -120,7 +120,7 @@ var ispRules = []Rule{
 		From:   "GoDaddy: SMTP bounce codes",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsGoDaddy,
 		Any: []string{
-			"ib112", "ib113", "ib108", "ib506", "ib101", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111",
+			"ib112", "ib113", "ib108", "ib506", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111",
 			"ib212", "ib213", "ib302", "ib303", "ib304", "ib305", "ib306", "ib307", "ib310", "ib507", "ib508", "ib510",
 			"ib511",
 		},

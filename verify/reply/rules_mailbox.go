@@ -88,7 +88,8 @@ var mailboxRules = []Rule{
 			"unrouteable mail domain", "unrouteable domain",
 			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host",
 			"all relevant mx records", "lowest numbered mx", "host unknown", "domain lookup failed",
-			"host does not accept mail", "domain .. no longer available", "$domain .. does not receive",
+			"host does not accept mail", "domain .. no longer available", "domain .. not reachable",
+			"$domain .. does not receive",
 			"domain .. deleted", "domain retired", "domain is retired", "domain .. no longer in use", "domain obsolete",
 			"domain is obsolete", "no mail hosts", "unable to route", "domaine inconnu", "domaine .. existe",
 			"domaine nexiste*", "domaine .. nexiste*", "domaine introuvable",
@@ -97,7 +98,8 @@ var mailboxRules = []Rule{
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
 		},
 		Not: slices.Concat(doubts, []string{
-			wordIP, "client host", "your host", "sending host", "connecting host", "remote host", "your domain",
+			wordIP, "client host", "at this host", "on this host", "your host", "sending host", "connecting host",
+			"remote host", "your domain",
 			"user unknown",
 			"no such user", "mailbox not found", "$sender .. not exist", "user .. does not exist",
 			"account .. does not exist", "mailbox .. does not exist", "user not found", "no such recipient",
@@ -138,6 +140,7 @@ var mailboxRules = []Rule{
 		Not: []string{
 			"accepted", "allowed", "relay*", "policy", "denied", "blocked", "$sender", "temporar*",
 			"user unknown", "unknown user", "no such", "does not exist", "doesnt exist", "not found", "unknown recipient",
+			"$absentworld",
 		},
 	},
 }

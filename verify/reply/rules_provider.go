@@ -49,7 +49,7 @@ var providerRules = []Rule{
 		ID: "ms-rate", Means: "we ask too often, known by the tag where the host is not",
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsMicrosoft,
-		Any: []string{"rp 001", "rp 002", "rp 003", "s3115", "as780090"},
+		Any: []string{"rp 001", "rp 002", "rp 003", "s3115", "as780090", "as777*", "as761*"},
 	},
 	{
 		ID: "ms-rate-words", Means: "we ask too often",
@@ -105,6 +105,14 @@ var providerRules = []Rule{
 		From:   "Outlook.com consumer MX: 550 5.5.0 with an S20… tag",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Any: []string{"mailbox unavailable s20*"},
+	},
+	{
+		ID: "ms-mailbox-unavailable-server", Means: "the mailbox does not exist, known by the server that signs the reply",
+		From:   "Outlook.com consumer MX: 550 5.5.0; the name of the front end stands in brackets",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Enhanced: []string{"5.0"},
+		Any:      []string{"mailbox unavailable"},
+		And:      []string{"prod outlook com", "prod protection outlook com"},
 	},
 	{
 		ID: "ms-recipient-not-found", Means: "no mailbox of the organization has this address",
@@ -211,6 +219,7 @@ var providerRules = []Rule{
 		From:   "Yahoo sender hub: messages temporarily deferred",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsYahoo,
 		Any: []string{"tss*", "temporarily deferred"},
+		Not: []string{"from domain"},
 	},
 
 	{

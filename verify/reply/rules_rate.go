@@ -47,7 +47,8 @@ var rateRules = []Rule{
 			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit",
 		},
 		Not: []string{
-			"mailbox .. quota", "user .. quota", "hop count", "too many hops", "hops", "received headers", "message size",
+			"mailbox .. quota", "too much mail data", "user .. quota", "hop count", "too many hops", "hops",
+			"received headers", "message size",
 			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "mailbox limit",
 			"account limit", "inbox .. limit", "disk quota", "storage", "space", "quota exceeded", "over quota",
 			"overquota",
@@ -137,7 +138,7 @@ var quotaRules = []Rule{
 		},
 		Not: []string{
 			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",
-			"system storage", "mail system full",
+			"system storage", "mail system full", "queue quota",
 		},
 	},
 	{

@@ -87,7 +87,8 @@ var unknownRules = []Rule{
 		From:   "Exim, Exchange and qmail behind filters that give one code to all refusals",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Enhanced: policyCodes,
 		Any: []string{
-			"$mbox .. does not exist", "$mbox .. doesnt exist", "$mbox .. no longer exists", "no mailbox here",
+			"$mbox .. does not exist", "$mbox .. doesnt exist", "$mbox .. no longer exists",
+			"$mbox .. marked as invalid", "no mailbox here",
 			"no mailbox by that name",
 			"no account here", "no account by that name",
 		},
@@ -112,6 +113,7 @@ var unknownRules = []Rule{
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
+			"not an active address", "not an active user", "not an active account", "not an active mailbox",
 			"no recipient with", "no recipient by", "no user with", "no account with", "no such address", "no such person",
 			"no such customer", "no such alias", "no such email*", "no such mail", "no such local", "no such name",
 			"no such maildrop", "adr recip*", "recipient not ok", "user @ not ok", "not a known user", "not a valid user",
@@ -176,7 +178,8 @@ var shortRules = []Rule{
 		From:   "field practice: local parts without their domain",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6,
 		Any: []string{
-			"not exist", "does not exist", "doesnt exist", "not on this system", "not on this server", "not on this host",
+			"not exist", "not exists", "does not exist", "doesnt exist", "not on this system", "not on this server",
+			"not on this host",
 			"not known at this site", "not known on this system", "not known on this server", "unknown at this site",
 			"no such id",
 		},

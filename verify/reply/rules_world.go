@@ -65,7 +65,7 @@ var worldRules = []Rule{
 		Any: []string{
 			"ip .. gesperrt", "ip adresse .. gesperrt", "ont ete bloques", "a ete bloque par", "adresse ip .. bloquee",
 			"su ip",
-			"ip .. lista negra", "lista negra", "lista nera", "service refuse", "liste noire", "seu ip", "ip bloqueado",
+			"ip .. lista negra", "lista negra", "lista nera", "liste noire", "seu ip", "ip bloqueado",
 			"ip .. bloqueado",
 			"vostro ip", "ваш ip", "ip адрес*", "черн* .. списк*", "черный список", "黑名单", "黑名單", "ブラックリスト",
 			"拒否 .. ip", "$usworld .. $refusedworld", "$refusedworld .. $usworld", "czarn* .. list*", "zwarte lijst",
@@ -121,6 +121,23 @@ var worldRules = []Rule{
 		Any: []string{"$absentworld .. $hereworld", "$hereworld .. $absentworld"},
 		And: []string{"$whoworld"},
 		Not: notOfMailboxWorld,
+	},
+	{
+		ID: "unknown-short-world", Means: "a name alone, and that it does not exist",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes, Words: 5,
+		Any: []string{
+			"existiert nicht", "nexiste pas", "no existe", "nao existe", "non esiste", "nie istnieje", "bestaat niet",
+			"finns inte",
+			"findes ikke", "finnes ikke", "neexistuje", "не существует", "不存在",
+		},
+		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{"域", "网站"}),
+	},
+	{
+		ID: "service-refused-world", Means: "the service is refused to us",
+		From:   "Orange, La Poste",
+		Reason: verdict.ProbeBlocked, At: AtRcpt, Digit: 5,
+		Any: []string{"service refuse", "service refused"},
 	},
 	{
 		ID: "sender-world", Means: "the sender is refused or unknown",

@@ -24,7 +24,7 @@ var wordClasses = map[string][]string{
 	"box": {
 		"user", "users", "mailbox", "mail box", "inbox", "account", "email account", "mail account", "user account",
 		"recipient", "recipients mailbox",
-		"recipient account", "recipients account", "recipients email account", "alias", "mailaccount", "addressee",
+		"recipient account", "mbox", "recipients account", "recipients email account", "alias", "mailaccount", "addressee",
 		"username",
 		"users account", "users mailbox", "customer", "subscriber", "the person",
 	},
@@ -112,7 +112,7 @@ var wordClasses = map[string][]string{
 		"temporarily inactive", "currently suspended", "currently disabled", "permanently disabled",
 		"not enabled", "isnt enabled", "no longer in use", "not in use", "no longer used", "abandoned", "decommissioned",
 		"obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
-		"no longer monitored", "on hold", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered",
+		"no longer monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered",
 		"unsubscribed",
 	},
 	// shut: the same, but only side by side with the mailbox.
