@@ -70,6 +70,16 @@ var blockRules = []Rule{
 		},
 	},
 	{
+		ID: "sequence-code", Means: "what had to come before is missing or was refused: a fault in the dialogue, whoever is named",
+		From:   "RFC 5321 section 4.2.2: 503; Stalwart, mox, Exim",
+		Reason: verdict.Unclassified, Codes: []int{503},
+		Any: []string{
+			"invalid recipient*", "no recipient*", "recipients are invalid", "missing mail", "missing rcpt", "no ehlo",
+			"no helo",
+			"without mail", "without rcpt", "after bdat", "in progress", "no envelope", "unexpected",
+		},
+	},
+	{
 		ID: "command-syntax", Means: "how a command is to be written: a fault in the dialogue",
 		From:   "RFC 5321 section 4.2.2: 501, 555; Postfix, Haraka, James",
 		Reason: verdict.Unclassified, Codes: []int{500, 501, 503, 504, 555},
@@ -162,10 +172,14 @@ var blockRules = []Rule{
 		Any: []string{
 			"spf", "dmarc", "dkim", "sender policy framework", "openspf", "sender id failed", "domainkeys",
 			"not authenticated by", "unauthenticated email", "unauthenticated mail", "sender is unauthenticated",
-			"authentication results", "authentication checks", "arc failed", "not a designated sender",
+			"authentication results", "authentication checks", "arc failed", "arc validation", "dkim2",
+			"not a designated sender",
 			"not permitted sender", "anti spoofing policy", "not designated", "not designate",
 		},
-		Not: []string{"temporary .. validation", "temporary spf", "temporary dmarc", "temporary dkim"},
+		Not: []string{
+			"temporary .. validation", "temporary spf", "temporary dmarc", "temporary dkim",
+			"authenticated by organization",
+		},
 	},
 	{
 		ID: "auth-failed-code", Means: "SPF, DKIM, DMARC or reverse DNS failed",
@@ -195,6 +209,7 @@ var blockRules = []Rule{
 			"% .. denied", "% .. is not allowed", "% .. not allowed", "% .. refused", "blocked .. ip", "blocked .. %",
 			"ip .. blocked", "ip .. blacklisted", "ip .. banned", "ip .. denied", "ip .. $refused", "banned .. ip",
 			"blocking .. %", "denied .. %", "refused .. %", "bad ip", "bad sender score", "ip not in whitelist",
+			"over ipv6",
 			"from hosts without",
 			"from your ip", "from your network", "from your host",
 			"your network .. $refused", "your server .. $refused", "your host .. $refused", "your mail server .. $refused",
@@ -204,7 +219,8 @@ var blockRules = []Rule{
 			"sending host .. $refused", "remote host .. $refused", "your subnet", "host is locally blocked", "your country",
 			"country .. $refused", "country not allowed", "geographic*", "geoip", "geo blocked", "blocked country",
 			"dynamic ip*", "dynamic address*", "dynamic host*", "dialup", "dial up", "dial in", "from your provider*",
-			"% .. deny", "% .. deferred", "black ip", "ips blocked", "dont like this host", "residential ip*",
+			"% .. deny", "% .. deferred", "black ip", "ips blocked", "dont like this host", "client disliked",
+			"client .. disliked", "residential ip*",
 			"generic hostname",
 			"generic rdns", "generic reverse", "dynamically assigned", "home user*", "consumer ip", "reject .. dynamic",
 			"invalid ip",
@@ -286,7 +302,8 @@ var blockRules = []Rule{
 			"localhost as helo",
 		},
 		Not: []string{
-			"send helo", "send ehlo", "say helo", "say ehlo", "send hello", "polite people", "helo first", "ehlo first",
+			"try again later closing connection", "send helo", "send ehlo", "say helo", "say ehlo", "send hello",
+			"polite people", "helo first", "ehlo first",
 			"before mail", "need helo", "expected helo", "wheres your", "issue helo", "issue ehlo",
 			"server configuration error", "temporary", "duplicate helo", "helo required", "hello first", "missing helo",
 			"no helo", "helo ehlo first", "ehlo helo first", "lookup failure", "must say", "without helo", "needs helo",
@@ -313,7 +330,8 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*",
-			"mail store", "blocked by the recipient", "blocked by the user", "relaying", "relay", "could not complete",
+			"mail store", "sender address rejected", "blocked by the recipient", "blocked by the user", "relaying",
+			"relay", "could not complete",
 			"server at other end",
 		},
 	},

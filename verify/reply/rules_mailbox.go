@@ -184,7 +184,8 @@ var codeRules = []Rule{
 		Enhanced: []string{"1.1", "1.6"},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
 			"later", "$sender", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server", "domain", "allowed", "blocked", "accepted", "restrict*", "group", "members",
+			"connection", "server", "your domain", "domain .. not", "allowed", "blocked", "accepted", "restrict*",
+			"group", "members",
 		}),
 	},
 	{

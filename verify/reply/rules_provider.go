@@ -58,16 +58,40 @@ var providerRules = []Rule{
 		Any: []string{"server busy", "too many connections", "exceeded .. connections", "exceeded permitted limits"},
 	},
 	{
-		ID: "ms-blocked-code", Means: "our address is blocked",
+		ID: "ms-policy-code", Means: "the recipient's side refuses: a list of theirs, or the recipient",
+		From:   "Exchange Online NDR list: 5.7.504, 5.7.505, 5.7.507; nobody else numbers so high",
+		Reason: verdict.RecipientPolicy, At: AtRcpt, Home: hostsMicrosoft,
+		Enhanced: []string{"7.504-505", "7.507"},
+	},
+	{
+		ID: "ms-blocked-code", Means: "our address, sender or message is refused",
+		From:   "Exchange Online NDR list; nobody else numbers so high",
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsMicrosoft,
+		Enhanced: []string{"7.502-503", "7.506", "7.509-515", "7.606-651", "7.703", "7.708", "7.750", "7.850-899"},
+	},
+	{
+		ID: "ms-blocked-code-low", Means: "our address is blocked, by codes that others use as well",
 		From:   "Exchange Online NDR list",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMicrosoft,
-		Enhanced: []string{"7.502-515", "7.606-651", "7.850-899", "7.25-26"},
+		Enhanced: []string{"7.25-26"},
+	},
+	{
+		ID: "ms-spam-code", Means: "our tenant or address is known for spam",
+		From:   "Exchange Online NDR list: 5.7.501; 4.7.501 is a rate",
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Digit: 5, Home: hostsMicrosoft,
+		Enhanced: []string{"7.501"},
 	},
 	{
 		ID: "ms-rate-code", Means: "we ask too often",
+		From:   "Exchange Online NDR list; nobody else numbers so high",
+		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsMicrosoft,
+		Enhanced: []string{"7.500-501", "7.508", "7.652", "7.705"},
+	},
+	{
+		ID: "ms-rate-code-low", Means: "we ask too often, by a code that others use as well",
 		From:   "Exchange Online NDR list",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsMicrosoft,
-		Enhanced: []string{"7.500-501", "7.652", "5.3"},
+		Enhanced: []string{"5.3"},
 	},
 	{
 		ID: "ms-no-such-recipient", Means: "the recipient is not in the tenant's directory (DBEB)",

@@ -43,7 +43,8 @@ var rateRules = []Rule{
 			"too many concurrent", "too many consecutive", "hourly limit", "daily limit", "hourly quota", "daily quota",
 			"burst", "per hour", "per minute", "too many", "sent quota", "sending quota", "smtp relay limit*",
 			"relay limit*",
-			"relay sending limit", "greedy", "over rate", "rate is too", "message rate", "connection rate", "mail rate",
+			"relay sending limit", "greedy", "over rate", "transfer quota", "rate is too",
+			"message rate", "connection rate", "mail rate",
 			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit",
 		},
 		Not: []string{
@@ -60,7 +61,7 @@ var rateRules = []Rule{
 		From:   "Google relay, Exchange, hosting providers",
 		Reason: verdict.RateLimited,
 		Any: []string{
-			"daily .. quota", "hourly .. quota", "sending quota", "daily .. limit", "hourly .. limit", "hourly",
+			"daily .. quota", "hourly .. quota", "sending quota", "submission quota", "daily .. limit", "hourly .. limit", "hourly",
 			"sending allowance", "sending limit*", "daily limit",
 		},
 		Not: []string{"mailbox"},
@@ -138,7 +139,8 @@ var quotaRules = []Rule{
 		},
 		Not: []string{
 			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",
-			"system storage", "mail system full", "queue quota",
+			"system storage", "mail system full", "queue quota", "transfer quota", "submission quota",
+			"message too large", "message too big", "or may not exist",
 		},
 	},
 	{
@@ -152,7 +154,8 @@ var quotaRules = []Rule{
 		From:   "RFC 1870; RFC 3463: x.3.4, x.2.3",
 		Reason: verdict.RecipientPolicy, At: AtRcpt,
 		Any: []string{
-			"message size", "message too large", "message too big", "size exceeds", "message length", "exceeds .. size",
+			"message size", "size value too big", "message too large", "message too big", "size exceeds",
+			"message length", "exceeds .. size",
 			"exceeded .. size", "maximum size", "size limit",
 		},
 	},

@@ -9,7 +9,8 @@ var senderRules = []Rule{
 		From:   "Exchange: restricted groups; list managers",
 		Reason: verdict.RecipientPolicy, At: AtRcpt,
 		Any: []string{
-			"sender not authenticated for group", "not authorized to send to", "not authorised to send to",
+			"sender not authenticated for", "sender was not authenticated", "not authorized to send to",
+			"not authorised to send to",
 			"not allowed to send to", "not permitted to send to", "not allowed to post", "not authorized to post",
 			"sender not allowed .. list", "authenticated senders", "sender .. not authorized .. group",
 			"only accepts mail from", "only accept mail from", "accepts mail only from", "restricted group",
@@ -20,7 +21,7 @@ var senderRules = []Rule{
 			"not subscribed", "non members", "nonmembers", "not allowed to write", "not permitted to write",
 			"does not accept mail from unknown", "does not accept mail from people", "not authorized by recipient",
 			"only accepts messages", "only accept messages", "only subscribers", "may post", "not a member",
-			"list closed", "list is closed", "no mail from outside", "recipient .. refuses mail",
+			"list closed", "list is closed", "closed mailing list", "no mail from outside", "recipient .. refuses mail",
 			"recipient refuses", "user refuses",
 			"not permitted to send", "not permitted to post", "not allowed to email", "only takes mail from",
 			"only take mail from",

@@ -193,7 +193,7 @@ var wordClasses = map[string][]string{
 		"isnt allowed", "not welcome", "check failed", "failed", "malformed", "cannot receive", "unable to verify",
 		"unverifiable", "not registered", "nonexistent", "lookup failed", "not resolvable", "is empty",
 		"does not accept mail", "locally blacklisted", "listed", "is not allowed", "isnt accepted", "suspicious",
-		"not configured", "not local", "not be confirmed", "not confirmed", "be looked up", "be resolved",
+		"not configured", "unconfigured", "not local", "not be confirmed", "not confirmed", "be looked up", "be resolved",
 		"mail exchanger", "not appear to be", "isnt valid", "forged", "spoofed", "mismatch", "is restricted",
 	},
 	// tooMany and things: rates and counts.
