@@ -157,7 +157,8 @@ var blockRules = []Rule{
 			"delist*",
 		},
 		Not: []string{
-			"sender verify", "does not want your mail", "$sender .. blacklisted", "$sender .. blocked",
+			"sender verify", "may be blacklisted", "does not want your mail", "$sender .. blacklisted",
+			"$sender .. blocked",
 			"$sender .. listed", "user .. listed in",
 			"not listed in",
 			"is not listed", "$who .. is not listed", "isnt listed", "mailbox .. listed", "whitelist*",

@@ -29,6 +29,12 @@ var gatewayRules = []Rule{
 		Any: []string{"internal resource*", "resources are temporarily unavailable", "greylist*"},
 	},
 	{
+		ID: "mimecast-greylisting-words", Means: "the first attempt is deferred, known by the words where the host is not",
+		From:   "Mimecast: SMTP error codes, 451",
+		Reason: verdict.Greylisted, At: AtRcpt, Digit: 4, Home: hostsMimecast,
+		Any: []string{"internal resource temporarily", "internal resources are temporarily"},
+	},
+	{
 		ID: "mimecast-unknown", Means: "the recipient is not known",
 		From:   "Mimecast: SMTP error codes, recipient validation",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMimecast, Plain: true,

@@ -162,7 +162,7 @@ var providerRules = []Rule{
 		ID: "google-mailbox-rate", Means: "the mailbox exists, and takes no more mail for now",
 		From:   "Google Workspace SMTP error list, 4.2.1 and 5.2.1",
 		Reason: verdict.RateLimited, Scope: ScopeRecipient, Home: hostsGoogle,
-		Any: []string{"receiving mail at a rate", "receiving mail too quickly", "receivingrate*"},
+		Any: []string{"receiving mail at a rate", "is receiving mail at a", "receiving mail too quickly", "receivingrate*"},
 	},
 	{
 		ID: "google-rate", Means: "unusual rate of mail from us",
@@ -282,6 +282,7 @@ var providerRules = []Rule{
 		From:   "postmaster.gmx.net: error messages",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsGMX,
 		Any: []string{"rate limit*", "too many"},
+		Not: []string{"on the server", "auf dem server"},
 	},
 	{
 		ID: "gmx-blocked", Means: "a policy against us, although the first line speaks of the mailbox",

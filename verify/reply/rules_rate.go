@@ -48,7 +48,8 @@ var rateRules = []Rule{
 			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit",
 		},
 		Not: []string{
-			"mailbox .. quota", "too much mail data", "user .. quota", "hop count", "too many hops", "hops",
+			"mailbox .. quota", "timeout exceeded", "too much mail data", "user .. quota", "hop count", "too many hops",
+			"hops",
 			"received headers", "message size",
 			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "mailbox limit",
 			"account limit", "inbox .. limit", "disk quota", "storage", "space", "quota exceeded", "over quota",
@@ -61,7 +62,8 @@ var rateRules = []Rule{
 		From:   "Google relay, Exchange, hosting providers",
 		Reason: verdict.RateLimited,
 		Any: []string{
-			"daily .. quota", "hourly .. quota", "sending quota", "submission quota", "daily .. limit", "hourly .. limit", "hourly",
+			"daily .. quota", "hourly .. quota", "sending quota", "submission quota", "daily .. limit",
+			"hourly .. limit", "hourly",
 			"sending allowance", "sending limit*", "daily limit",
 		},
 		Not: []string{"mailbox"},

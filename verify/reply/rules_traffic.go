@@ -167,7 +167,8 @@ var trafficRules = []Rule{
 		From:   "RFC 4954 section 6: 530, 535",
 		Reason: verdict.AuthRequired,
 		Any: []string{
-			"authentication .. $needed", "authentication required", "exchange server authentication", "authenticate",
+			"authentication .. $needed", "authentication required", "exchange server authentication",
+			"only registered users", "authenticate",
 			"smtp auth", "auth required",
 			"auth failed", "auth failure", "authentication mechanism", "auth .. $needed", "$needed .. auth",
 			"login .. $needed", "must login", "logged in", "logged on", "log in", "log on", "not logged in",

@@ -18,6 +18,7 @@ var plainUnknown = []string{
 	"no mail box here by that name", "no such user", "no such recipient", "no such mailbox", "no such account",
 	"nonexistent user",
 	"non existent user", "no mailbox here by that name", "account that you tried to reach does not exist",
+	"tried to reach does no exist*",
 }
 
 // parts of a server: beside them a word for absent may be about the part.
