@@ -89,6 +89,7 @@ var mailboxRules = []Rule{
 			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host",
 			"all relevant mx records", "lowest numbered mx", "host unknown", "domain lookup failed",
 			"host does not accept mail", "domain .. no longer available", "domain .. not reachable",
+			"recipient domain must exist",
 			"$domain .. does not receive",
 			"domain .. deleted", "domain retired", "domain is retired", "domain .. no longer in use", "domain obsolete",
 			"domain is obsolete", "no mail hosts", "unable to route", "domaine inconnu", "domaine .. existe",
@@ -127,7 +128,7 @@ var mailboxRules = []Rule{
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Any: syntaxWords,
 		Not: []string{
 			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command",
-			"message is", "not rfc .. message", "unknown user", "message id", "option", "parameter", "reply",
+			"message is", "not rfc .. message", "after data", "unknown user", "message id", "option", "parameter", "reply",
 			"response", wordIP, "ip address",
 			"dns",
 		},

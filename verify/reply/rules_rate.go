@@ -48,7 +48,8 @@ var rateRules = []Rule{
 			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit",
 		},
 		Not: []string{
-			"mailbox .. quota", "timeout exceeded", "too much mail data", "user .. quota", "hop count", "too many hops",
+			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",
+			"hop count", "too many hops",
 			"hops",
 			"received headers", "message size",
 			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "mailbox limit",
@@ -113,7 +114,11 @@ var quotaRules = []Rule{
 		Reason: verdict.MailboxFull, At: AtRcpt,
 		Any: []string{
 			"mailbox full", "mailbox is full", "inbox full", "inbox is full", "overquota", "over quota", "quota exceeded",
-			"quota exceed", "exceeded quota", "exceeds quota", "exceeding quota", "exceed .. quota", "exceeds .. quota",
+			"quota exceed", "exceeded quota", "exceeds quota", "exceeding quota", "exceeding .. quota",
+			"diskspace quota", "userdisk quota", "domaindisk quota",
+			"exceed maximum allowed storage", "space has been used up", "not enough disk space",
+			"not sufficient disk space",
+			"does not have enough space", "mail file size exceeds", "exceed .. quota", "exceeds .. quota",
 			"exceeded .. quota", "quota .. exceeded", "quota .. full", "out of quota", "quota violation",
 			"too many messages in .. mailbox", "too many messages on the server", "insufficient mailbox",
 			"mailbox space", "@ .. insufficient disk space",

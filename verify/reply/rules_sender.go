@@ -31,6 +31,16 @@ var senderRules = []Rule{
 		Not: []string{"ip", wordIP, "your server", "relay*", "spf"},
 	},
 	{
+		ID: "bounce-defence", Means: "mail without a sender is taken only where it answers mail of theirs, and ours does not",
+		From:   "BATV (prvs), backscatter filters",
+		Reason: verdict.SenderRefused,
+		Any: []string{
+			"batv", "prvs", "backscatter", "unsigned dsn", "unsigned bounce*", "bouncedeny", "third party dsns",
+			"returned mail not accepted",
+		},
+		Not: []string{"$dnsbl"},
+	},
+	{
 		ID: "sender-temporary", Means: "the sender could not be looked up just now",
 		From:   "Postfix, Exim: temporary lookup failure of the sender",
 		Reason: verdict.SenderRefused, Digit: 4,
@@ -49,7 +59,8 @@ var senderRules = []Rule{
 			"badmailfrom",
 			"bad mail from", "bad sender", "invalid sender", "unknown sender", "unauthorized sender", "banned sender",
 			"blocked sender", "rejected sender", "sender rejected", "refuse* .. sender", "reject* .. sender",
-			"denied .. sender", "sender denied", "null sender", "message sending for this account", "cannot reply",
+			"denied .. sender", "sender denied", "email address is not verified", "different address or alias",
+			"purported responsible", "null sender", "message sending for this account", "cannot reply",
 			"cant reply", "unable to reply", "could not reply", "deliver bounces",
 			"deliver a bounce", "send bounces", "send a bounce", "return bounces", "bounces to", "<> .. not", "from <>",
 			"empty sender",
@@ -74,7 +85,8 @@ var senderRules = []Rule{
 			"avsandare", "afsender", "odesilatel*",
 		},
 		Not: []string{
-			"does not accept mail from unknown", "unauthenticated sender*", "anti spoofing policy", "already given",
+			"does not accept mail from unknown", "sender ip", "unauthenticated sender*", "anti spoofing policy",
+			"already given",
 			"sender already", "mail from first", "bad sequence",
 			"already specified", "need mail",
 			"sender ok", "before rcpt", "mail from command", "unknown sender recipient pair", "rcpt before", "without mail",

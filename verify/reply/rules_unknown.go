@@ -49,7 +49,7 @@ var notOfMailbox = []string{
 	"password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
 	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
-	"policy for", "record for", "your mta", "your system", "bounces", "originating",
+	"policy for", "record for", "gateway user", "your mta", "your system", "bounces", "originating",
 }
 
 // unknownRules: the mailbox is not there; the plainest words first.
@@ -114,7 +114,8 @@ var unknownRules = []Rule{
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
-			"not an active address", "not an active user", "not an active account", "not an active mailbox",
+			"recipient is not local", "in name directory", "cant accept user", "not an active address",
+			"not an active user", "not an active account", "not an active mailbox",
 			"no recipient with", "no recipient by", "no user with", "no account with", "no such address", "no such person",
 			"no such customer", "no such alias", "no such email*", "no such mail", "no such local", "no such name",
 			"no such maildrop", "adr recip*", "recipient not ok", "user @ not ok", "not a known user", "not a valid user",

@@ -16,7 +16,7 @@ var wordClasses = map[string][]string{
 		"to address", "e mail address",
 		"alias", "aliases", "local part", "localpart", "customer", "subscriber", "member", "employee", "person",
 		"individual", "participant",
-		"mailing list", "distribution list", "forwarding address", "mail user", "email user", "mailuser",
+		"mailing list", "email name", "distribution list", "forwarding address", "mail user", "email user", "mailuser",
 		"target address", "addr",
 		"student", "email id", "emailid", "mail id", "users mailbox", "recipients mailbox", "@",
 	},
