@@ -245,7 +245,7 @@ var blockRules = []Rule{
 			"spam ip",
 			"suspicious activity", "abuse", "abusive", "unwanted mail", "unwanted messages", "junk mail", "ube", "uce",
 			"bulk mail", "bulk email", "much spam", "many spam*", "spamtrap*", "spam trap*", "harvest*",
-			"dictionary attack*",
+			"dictionary attack*", "bounce attack*",
 			"directory harvest*", "namespace mining", "list bombing", "botnet", "infected", "virus", "malware",
 			"compromised",
 			"trojan", "hijacked", "unexpected volume", "open relay", "open prox*", "openrelay", "directly to our",

@@ -45,7 +45,7 @@ var rateRules = []Rule{
 			"relay limit*",
 			"relay sending limit", "greedy", "over rate", "transfer quota", "rate is too",
 			"message rate", "connection rate", "mail rate",
-			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit",
+			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit", "threshold exceeded",
 		},
 		Not: []string{
 			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",

@@ -60,7 +60,7 @@ var senderRules = []Rule{
 			"bad mail from", "bad sender", "invalid sender", "unknown sender", "unauthorized sender", "banned sender",
 			"blocked sender", "rejected sender", "sender rejected", "refuse* .. sender", "reject* .. sender",
 			"denied .. sender", "sender denied", "email address is not verified", "different address or alias",
-			"purported responsible", "null sender", "message sending for this account", "cannot reply",
+			"purported responsible", "unresolvable rfc", "null sender", "message sending for this account", "cannot reply",
 			"cant reply", "unable to reply", "could not reply", "deliver bounces",
 			"deliver a bounce", "send bounces", "send a bounce", "return bounces", "bounces to", "<> .. not", "from <>",
 			"empty sender",

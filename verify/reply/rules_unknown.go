@@ -72,7 +72,10 @@ var unknownRules = []Rule{
 		ID: "unknown-user-advice", Means: "the mailbox is not there, and the address is to be looked at before another try",
 		From:   "servers that give advice: the second try is that of the writer, not of the server",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
-		Any: slices.Concat(plainUnknown, []string{"$mbox .. $missing", "$missing $mbox"}),
+		Any: slices.Concat(plainUnknown, []string{
+			"$mbox .. $missing", "$missing $mbox", "address couldnt be found", "address could not be found",
+			"address wasnt found",
+		}),
 		And: []string{
 			"check .. address*", "verify .. address*", "correct .. address*", "check .. spelling", "spelling",
 			"misspel*", "typo", "typos",
