@@ -30,7 +30,6 @@ func (c *Config) Warnings() []string {
 		add("[probe] allow_mx: mail servers in networks that are reserved or private are probed")
 	}
 	notes = append(notes, c.probingAllowed()...)
-	notes = append(notes, c.transactions()...)
 	if c.Milter.Decide != "end" && c.Milter.OnPartial != milter.Keep {
 		add(`[milter] on_partial = %q has no effect without decide = "end"`, c.Milter.OnPartial)
 	}
@@ -70,23 +69,6 @@ func (c *Config) probingAllowed() []string {
 				why = "although its published rules forbid it"
 			}
 			notes = append(notes, fmt.Sprintf(`[%s] probing = "allowed": it is probed %s`, strict.Key(table.name, name), why))
-		}
-	}
-	return notes
-}
-
-// transactions names each rcpts_per_transaction that has no effect.
-func (c *Config) transactions() []string {
-	const note = "[%s] rcpts_per_transaction: more than 1 is treated as 1 in this version"
-	var notes []string
-	if c.Pace.RcptsPerTransaction > 1 {
-		notes = append(notes, fmt.Sprintf(note, "pace"))
-	}
-	for _, table := range c.partials() {
-		for _, name := range slices.Sorted(maps.Keys(table.terms)) {
-			if n := table.terms[name].RcptsPerTransaction; n != nil && *n > 1 {
-				notes = append(notes, fmt.Sprintf(note, strict.Key(table.name, name)))
-			}
 		}
 	}
 	return notes

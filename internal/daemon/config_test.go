@@ -382,14 +382,10 @@ on_partial = "delete"
 path = ""
 [policy]
 answer_budget = "40s"
-[pace]
-rcpts_per_transaction = 2
 [provider.outlook]
 probing = "allowed"
-rcpts_per_transaction = 1
 [provider.google]
 probing = "allowed"
-rcpts_per_transaction = 10
 [site.".mx.example.net"]
 probing = "allowed"
 `))
@@ -401,8 +397,6 @@ probing = "allowed"
 		"[probe] allow_mx: mail servers in networks that are reserved or private are probed",
 		`[provider.outlook] probing = "allowed": it is probed although its published rules forbid it`,
 		`[site.".mx.example.net"] probing = "allowed": it is probed where the book may forbid it`,
-		"[pace] rcpts_per_transaction: more than 1 is treated as 1 in this version",
-		"[provider.google] rcpts_per_transaction: more than 1 is treated as 1 in this version",
 		`[milter] on_partial = "delete" has no effect without decide = "end"`,
 		"[store] path is empty: verdicts, budgets and breakers are lost at each restart",
 		`[policy] answer_budget = "40s": mail servers wait no longer than 30s for a milter`,

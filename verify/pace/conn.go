@@ -177,6 +177,7 @@ func (p *Pacer) openGuarded(ctx context.Context, c *conn) (d dialogue, t probe.T
 		d, t, last = p.opener.open(ctx, probe.Request{
 			Target: c.target, Port: c.settings.Port, Source: c.source,
 			Sender: c.settings.Sender, Timeout: c.settings.dialogueTimeout(),
+			RcptsPerTransaction: c.lane.key.limits.RcptsPerTransaction,
 		})
 	})
 	if !ok {

@@ -40,8 +40,14 @@ func exceeded(log []lab.Entry, l provider.Limits, asked func(string) bool) (out 
 		return bad(e) && strings.Contains(e.Arg, "random")
 	}), (3*l.InvalidPerHour+9)/10)
 	sessions := map[int][]lab.Entry{}
+	transactions := map[int]int{} // RCPTs in the last one of a session
 	for _, e := range log {
-		if rcpt(e) {
+		switch {
+		case e.Verb == "MAIL":
+			transactions[e.Session] = 0
+		case rcpt(e):
+			transactions[e.Session]++
+			limit("rcpts_per_transaction", transactions[e.Session], l.RcptsPerTransaction)
 			sessions[e.Session] = append(sessions[e.Session], e)
 		}
 	}
@@ -180,7 +186,7 @@ func drawWorkload(rt *rapid.T) workload {
 		Connections:          rapid.IntRange(1, 3).Draw(rt, "connections"),
 		ConnectionsPerMinute: rapid.IntRange(1, 10).Draw(rt, "connections a minute"),
 		RcptsPerSession:      rapid.IntRange(1, 6).Draw(rt, "rcpts a session"),
-		RcptsPerTransaction:  1,
+		RcptsPerTransaction:  rapid.IntRange(1, 4).Draw(rt, "rcpts a transaction"),
 		InvalidPerSession:    rapid.IntRange(1, 4).Draw(rt, "invalids a session"),
 		InvalidPerHour:       rapid.IntRange(1, 12).Draw(rt, "invalids an hour"),
 		ProbesPerMinute:      rapid.IntRange(1, 40).Draw(rt, "probes a minute"),
@@ -223,7 +229,7 @@ func (load workload) run(t *testing.T) (wrong []string) {
 	lim := load.limits
 	all := provider.Partial{
 		Connections: &lim.Connections, ConnectionsPerMinute: &lim.ConnectionsPerMinute, RcptsPerSession: &lim.RcptsPerSession,
-		InvalidPerSession: &lim.InvalidPerSession, InvalidPerHour: &lim.InvalidPerHour,
+		RcptsPerTransaction: &lim.RcptsPerTransaction, InvalidPerSession: &lim.InvalidPerSession, InvalidPerHour: &lim.InvalidPerHour,
 		ProbesPerMinute: &lim.ProbesPerMinute, MinInterval: &lim.MinInterval,
 	}
 	w := newWorld(t, newMemory(), func(s *Settings) {

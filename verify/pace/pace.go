@@ -16,7 +16,6 @@
 // process, so that a crash loop cannot refill them: what a killed process takes
 // along is what the store had not written (200 ms), and the connections that
 // the far end has not yet seen closed.
-// Each RCPT has a MAIL of its own: rcpts_per_transaction above 1 is treated as 1.
 //
 // How a connection is chosen: the targets of the route in their order, past
 // hosts at rest; the next one only after a failed connect, a 521 (RFC 7504),

@@ -56,7 +56,7 @@ func (a *attempt) run(ctx context.Context, useTLS bool) (*Session, Step) {
 	}
 	stop := g.watch(ctx)
 	defer stop()
-	s := &Session{g: g, p: a.p, sender: a.r.Sender}
+	s := &Session{g: g, p: a.p, sender: a.r.Sender, most: max(1, a.r.RcptsPerTransaction)}
 	ok, offered := s.greet(a.r.Source.HELO)
 	if ok && offered && useTLS {
 		ok = a.startTLS(s)

@@ -1,6 +1,6 @@
 // Package probe asks one MX host about recipients and reports what was said:
-// greeting, EHLO, STARTTLS, and then one transaction for each address, MAIL
-// and RCPT, that ends before DATA.
+// greeting, EHLO, STARTTLS, and then MAIL and RCPT for each address, in
+// transactions that end before DATA.
 //
 // It refuses to judge: a Step holds the reply as it came, or a Failure where
 // none came; what either means is for others. It refuses to deliver: all
@@ -110,6 +110,8 @@ type Request struct {
 	Sender address.Address // zero: null reverse-path
 	// Timeout ends the whole session, from connect to QUIT. Zero: 60 s.
 	Timeout time.Duration
+	// RcptsPerTransaction is how many RCPTs may follow one MAIL. Zero: 1.
+	RcptsPerTransaction int
 }
 
 // Options of a Prober. Zero fields mean the documented defaults.

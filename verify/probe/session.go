@@ -19,21 +19,24 @@ type Session struct {
 	sender     address.Address
 	pipelining bool
 	utf8       bool
-	begun      bool // a transaction is open: RSET goes before the next
 	closed     bool
+
+	most     int  // RCPTs of one transaction
+	begun    bool // a transaction is open: RSET goes before the next
+	rcpts    int  // of the open transaction
+	declared bool // its MAIL has SMTPUTF8
 }
 
-// Ask runs one transaction and returns the step that counts: the RCPT step
-// after a 2xx to its MAIL, else the MAIL step, or what went wrong before.
-// RSET goes first where a transaction is open. With PIPELINING all leaves in
-// one segment (RFC 2920). An address that needs SMTPUTF8 where it is not
+// Ask asks about one recipient and returns the step that counts: the RCPT step
+// after a 2xx to its MAIL, else the MAIL step, or what went wrong before. Where
+// the open transaction has room the RCPT joins it, else RSET ends that one and
+// a MAIL goes first. With PIPELINING all leaves in one segment (RFC 2920). An address that needs SMTPUTF8 where it is not
 // offered is not asked: NoSMTPUTF8.
 //
 // After a Failure other than NoSMTPUTF8, a 421 or a 521 the session is no
 // longer Usable. When ctx is canceled the step is Canceled.
 func (s *Session) Ask(ctx context.Context, rcpt address.Address) Step {
 	utf8 := rcpt.NeedsSMTPUTF8() || s.sender.NeedsSMTPUTF8()
-	mail, to := mailCommand(s.sender, utf8), rcptCommand(rcpt)
 	switch {
 	case !s.alive():
 		return Step{Stage: verdict.Mail, Failure: Lost, Detail: "the session has ended", At: time.Now()}
@@ -42,14 +45,27 @@ func (s *Session) Ask(ctx context.Context, rcpt address.Address) Step {
 	}
 	stop := s.g.watch(ctx)
 	defer stop()
-	lines := []string{mail, to}
-	if s.begun {
-		lines = []string{"RSET", mail, to}
-	}
+	lines := s.lines(rcpt, utf8)
 	if s.pipelining {
 		return s.flight(lines)
 	}
 	return s.oneByOne(lines)
+}
+
+// lines are the commands that ask about a recipient now, the last being its
+// RCPT, which they count.
+func (s *Session) lines(rcpt address.Address, utf8 bool) []string {
+	mail, to := mailCommand(s.sender, utf8), rcptCommand(rcpt)
+	joins := s.begun && s.rcpts < s.most && (s.declared || !utf8)
+	if joins {
+		s.rcpts++
+		return []string{to}
+	}
+	s.rcpts, s.declared = 1, utf8
+	if s.begun {
+		return []string{"RSET", mail, to}
+	}
+	return []string{mail, to}
 }
 
 // flight sends all lines in one segment and reads all replies. A server may

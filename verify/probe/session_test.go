@@ -57,6 +57,73 @@ func TestPipelinedTransactions(t *testing.T) {
 	})
 }
 
+// TestTransactions has two RCPTs after one MAIL, and no more, refused or not; an
+// address that needs SMTPUTF8 does not join a MAIL without it, and after a
+// refused MAIL nothing does.
+func TestTransactions(t *testing.T) {
+	const mail = "MAIL FROM:<v@out.test>"
+	for _, pipelining := range []bool{true, false} {
+		probing(t, func(t *testing.T, p *Prober) {
+			r := request(t)
+			r.RcptsPerTransaction = 2
+			s, _, last := p.Open(t.Context(), r)
+			if s == nil {
+				t.Fatalf("open: %+v", last)
+			}
+			for _, c := range []struct {
+				rcpt  string
+				stage verdict.Stage
+				code  int
+			}{
+				{"a@x.test", verdict.Rcpt, 550},
+				{"b@x.test", verdict.Rcpt, 250},
+				{"c@x.test", verdict.Rcpt, 250},
+				{"jürgen@x.test", verdict.Rcpt, 250},
+				{"d@x.test", verdict.Rcpt, 250},
+				{"e@x.test", verdict.Mail, 451},
+				{"f@x.test", verdict.Rcpt, 250},
+			} {
+				if got := s.Ask(t.Context(), addr(t, c.rcpt)); got.Stage != c.stage || got.Reply.Code != c.code {
+					t.Errorf("pipelining %v, %s: %+v", pipelining, c.rcpt, got)
+				}
+			}
+			s.Close(t.Context())
+		}, func(p *peer) {
+			if pipelining {
+				p.hello("SMTPUTF8")
+			} else {
+				p.say("220 mx.test ESMTP")
+				p.expect("EHLO out.test")
+				p.say("250-mx.test|250 SMTPUTF8")
+			}
+			for _, flight := range []struct{ commands, replies string }{
+				{mail + "|RCPT TO:<a@x.test>", "250 ok|550 5.1.1 no such user"},
+				{"RCPT TO:<b@x.test>", "250 ok"},
+				{"RSET|" + mail + "|RCPT TO:<c@x.test>", "250 ok|250 ok|250 ok"},
+				{"RSET|" + mail + " SMTPUTF8|RCPT TO:<jürgen@x.test>", "250 ok|250 ok|250 ok"},
+				{"RCPT TO:<d@x.test>", "250 ok"},
+				{"RSET|" + mail + "|RCPT TO:<e@x.test>", "250 ok|451 later|503 no MAIL"},
+				{mail + "|RCPT TO:<f@x.test>", "250 ok|250 ok"},
+			} {
+				if pipelining {
+					p.expect(flight.commands)
+					p.say(flight.replies)
+					continue
+				}
+				replies := strings.Split(flight.replies, "|")
+				for i, c := range strings.Split(flight.commands, "|") {
+					p.expect(c)
+					p.say(replies[i])
+					if replies[i] == "451 later" {
+						break
+					}
+				}
+			}
+			p.bye()
+		})
+	}
+}
+
 // TestOneWrite sees the whole flight in one segment.
 func TestOneWrite(t *testing.T) {
 	probing(t, func(t *testing.T, p *Prober) {

@@ -67,8 +67,7 @@ type Limits struct {
 	Connections          int `toml:"connections"`
 	ConnectionsPerMinute int `toml:"connections_per_minute"`
 	RcptsPerSession      int `toml:"rcpts_per_session"`
-	// RcptsPerTransaction is at least 1, and more than 1 is treated as 1 in
-	// this version: each RCPT has a MAIL of its own.
+	// RcptsPerTransaction is how many RCPTs may follow one MAIL.
 	RcptsPerTransaction int           `toml:"rcpts_per_transaction"`
 	InvalidPerSession   int           `toml:"invalid_per_session"`
 	InvalidPerHour      int           `toml:"invalid_per_hour"`
