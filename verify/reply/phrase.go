@@ -37,6 +37,9 @@ type step struct {
 	to    uint16
 }
 
+// stepKey is what makes a step: what it waits for, and after which step.
+type stepKey struct{ symbol, after, gap uint16 }
+
 // phrases is the compiled set; it is not changed once built.
 type phrases struct {
 	nodes    []node
@@ -45,15 +48,16 @@ type phrases struct {
 	steps    [][]step    // literal → steps that it takes
 	classes  [][]uint16  // literal → its class symbols, which take steps too
 	symbols  map[string]uint16
-	compiled map[string]uint16 // phrase → its last step
-	last     uint16            // highest step in use
+	compiled map[string]uint16  // phrase → its last step
+	shared   map[stepKey]uint16 // phrases that begin alike share the steps in which they do
+	last     uint16             // highest step in use
 }
 
 // newPhrases compiles the classes: name → members, which are literals.
 func newPhrases(sets ...map[string][]string) *phrases {
 	p := &phrases{
 		nodes: make([]node, 1), words: make([]int, 1), steps: make([][]step, 1), classes: make([][]uint16, 1),
-		symbols: map[string]uint16{}, compiled: map[string]uint16{},
+		symbols: map[string]uint16{}, compiled: map[string]uint16{}, shared: map[stepKey]uint16{},
 	}
 	for _, set := range sets {
 		for name := range set {
@@ -152,9 +156,15 @@ func (p *phrases) compile(phrase string) uint16 {
 	gap := uint16(0)
 	var run []string
 	advance := func(symbol uint16) {
-		p.last++
-		p.steps[symbol] = append(p.steps[symbol], step{after: at, gap: gap, to: p.last})
-		at, gap = p.last, 0
+		key := stepKey{symbol: symbol, after: at, gap: gap}
+		to, ok := p.shared[key]
+		if !ok {
+			p.last++
+			to = p.last
+			p.steps[symbol] = append(p.steps[symbol], step{after: at, gap: gap, to: to})
+			p.shared[key] = to
+		}
+		at, gap = to, 0
 	}
 	flush := func() {
 		if len(run) > 0 {
