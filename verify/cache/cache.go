@@ -7,7 +7,7 @@
 // what was learned, Healthy says why, and writing goes on when the disk does. A
 // file that is corrupt, cut or not ours is set aside, never repaired and never
 // deleted. What is lost with the process is what was queued (at most some
-// 200 ms of it); a verdict that is lost is found out anew.
+// 150 ms of it); a verdict that is lost is found out anew.
 //
 // It judges nothing: which verdict may overwrite which is the engine's
 // decision (docs/design.md, rule 5). It stores no clear addresses: keys are

@@ -15,11 +15,10 @@ import (
 const (
 	// maxQueue is some 50 MB, the store while the disk is away.
 	maxQueue = 100_000
-	// A batch is written when batchSize puts wait, or the first of them has
-	// waited batchDelay; a backlog goes in batches of maxBatch.
-	batchSize  = 1000
+	// A batch is written when maxBatch puts wait, or the first of them has
+	// waited batchDelay: the larger it is, the less a put costs.
 	maxBatch   = 5000
-	batchDelay = 200 * time.Millisecond
+	batchDelay = 150 * time.Millisecond
 	// retryDelay is the pause after a write that failed.
 	retryDelay = 30 * time.Second
 	// breakDelay is the least time between two files that are set aside, so
@@ -71,7 +70,7 @@ func (w *fileWriter) run() {
 		case <-w.wake:
 			n, ok := w.waiting()
 			switch {
-			case ok && n >= batchSize:
+			case ok && n >= maxBatch:
 				w.write()
 			case !armed:
 				due.Reset(batchDelay)

@@ -72,6 +72,9 @@ func (p *Pacer) stop(ctx context.Context) error {
 		p.work.Wait()
 		close(p.quit)
 		p.loops.Wait()
+		p.lock()
+		p.keepCounts()
+		p.unlock()
 		close(ended)
 	}()
 	select {

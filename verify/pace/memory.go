@@ -39,9 +39,9 @@ type savedCounts struct {
 }
 
 // savedMinute are the minute counters of a limiter: all that counted At, as if
-// it had happened then. They are saved at each connection and RCPT, so they are
-// kept short. What a killed process did since the last batch of the store
-// (200 ms) is not among them: nobody waits for the disk.
+// it had happened then. They change with each connection and RCPT, so they are
+// kept short. What a killed process did in its last 200 ms (saveDelay, and the
+// batch of the store) is not among them: nobody waits for the disk.
 type savedMinute struct {
 	Source   netip.Addr `json:"source"`
 	Kind     string     `json:"kind"`
@@ -86,22 +86,38 @@ func (p *Pacer) keepBreaker(b *breaker) {
 	})
 }
 
-// touch has the counters of a limiter written to the memory before the lock is
-// released; hour: those of an hour, too.
+// saveDelay is how long changed counters wait to be written: a dialogue changes
+// those of its site and of its MX address half a dozen times.
+const saveDelay = 50 * time.Millisecond
+
+// saver writes to the memory what was touched.
+type saver struct {
+	alarm
+	limiters []*limiter
+}
+
+// ring writes.
+func (s *saver) ring(p *Pacer) { p.keepCounts() }
+
+// touch has the counters of a limiter written to the memory soon; hour: those
+// of an hour, too.
 func (p *Pacer) touch(l *limiter, hour bool) {
 	if p.o.Memory == nil {
 		return
 	}
+	if len(p.unsaved.limiters) == 0 {
+		p.alarms.set(&p.unsaved.alarm, p.now+saveDelay, &p.unsaved)
+	}
 	if !l.unsaved {
 		l.unsaved = true
-		p.unsaved = append(p.unsaved, l)
+		p.unsaved.limiters = append(p.unsaved.limiters, l)
 	}
 	l.unsavedHour = l.unsavedHour || hour
 }
 
 // keepCounts writes to the memory what was touched.
 func (p *Pacer) keepCounts() {
-	for _, l := range p.unsaved {
+	for _, l := range p.unsaved.limiters {
 		if l.unsaved {
 			p.keepMinute(l)
 		}
@@ -110,8 +126,8 @@ func (p *Pacer) keepCounts() {
 		}
 		l.unsaved, l.unsavedHour = false, false
 	}
-	clear(p.unsaved)
-	p.unsaved = p.unsaved[:0]
+	clear(p.unsaved.limiters)
+	p.unsaved.limiters = p.unsaved.limiters[:0]
 }
 
 func (p *Pacer) keepMinute(l *limiter) {

@@ -131,7 +131,7 @@ func (w *world) kill() {
 // No crash loop gets more out of a site than one process would, but for what is
 // not yet on the disk: the batch of the store, 200 ms.
 func TestCrashLoop(t *testing.T) {
-	const batch = 200 * time.Millisecond
+	const batch = 150 * time.Millisecond
 	tests := []struct {
 		name               string
 		host               lab.Host
@@ -139,7 +139,7 @@ func TestCrashLoop(t *testing.T) {
 		least              int // of what is asked all the same
 	}{
 		{"restarted by systemd", lab.Host{Exists: everybody}, 3 * time.Second, 2 * time.Second, batch, 60},
-		{"many lives a minute", lab.Host{Exists: everybody}, 300 * time.Millisecond, 200 * time.Millisecond, 0, 60},
+		{"many lives a minute", lab.Host{Exists: everybody}, 400 * time.Millisecond, 200 * time.Millisecond, 0, 60},
 		{"killed by the answer", lab.Host{Delay: map[string]time.Duration{"RCPT": time.Second}}, 500 * time.Millisecond, 2 * time.Second, batch, 5},
 		{"refusals", lab.Host{}, 700 * time.Millisecond, 2 * time.Second, 0, 5},
 	}
@@ -239,6 +239,26 @@ func TestAppendMinute(t *testing.T) {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
+}
+
+// An orderly stop leaves nothing unwritten.
+func TestStopWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newMemory(), nil)
+		w.want("ann", w.ask(w.site("bad.test", lab.Host{}), "ann"), "mailbox_not_found")
+		w.stop()
+		stored, _ := w.mem.LoadPace()
+		for _, kind := range []string{"site", "addr"} {
+			name := map[string]string{"site": "mx1.bad.test", "addr": "127.64.0.1/32"}[kind]
+			k := limiterKey{scopeKey{name: name}, kind}
+			if v := string(stored[k.memory(minutePrefix)]); !strings.Contains(v, `"connects":1,"probes":1}`) {
+				t.Errorf("minute of the %s: %q", kind, v)
+			}
+			if v := string(stored[k.memory(countsPrefix)]); strings.Count(v, "T") != 1 {
+				t.Errorf("hour of the %s: %q", kind, v)
+			}
+		}
+	})
 }
 
 // What counts is stored once, and deleted when nothing counts any more.

@@ -14,7 +14,7 @@
 // its answer: wherever in between the far end counts it, the far end never
 // sees more than the number in any window. Counters and breakers outlive the
 // process, so that a crash loop cannot refill them: what a killed process takes
-// along is what the store had not written (200 ms), and the connections that
+// along is what was not yet written (200 ms), and the connections that
 // the far end has not yet seen closed.
 //
 // How a connection is chosen: the targets of the route in their order, past

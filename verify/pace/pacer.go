@@ -85,7 +85,7 @@ type Pacer struct {
 	gates    []*gate        // to be opened before the lock is released
 	ready    []*lane        // to be tried before the lock is released
 	calls    []call
-	unsaved  []*limiter
+	unsaved  saver
 
 	unwritten int // lines that found no place in notes
 }
@@ -135,11 +135,9 @@ func (p *Pacer) lockWith(s *Settings) {
 // clockNow reads the monotonic clock.
 func (p *Pacer) clockNow() tick { return time.Since(p.epoch) }
 
-// unlock begins what can begin now, saves what has changed and releases the
-// lock.
+// unlock begins what can begin now and releases the lock.
 func (p *Pacer) unlock() {
 	p.pump()
-	p.keepCounts()
 	if p.alarms.next() < p.wakeAt {
 		signal(p.rearm)
 	}
