@@ -95,7 +95,7 @@ func (c *compiled) meets(q question, s *scan) bool {
 		return false
 	case slices.ContainsFunc(c.notEnhanced, q.enhanced.in):
 		return false
-	case len(c.Hosts) > 0 && !hostIn(q.host, c.Hosts):
+	case len(c.Hosts) > 0 && !hostIn(q.host, c.Hosts), c.NoHost && q.host != "":
 		return false
 	case c.Words != 0 && s.words > c.Words:
 		return false

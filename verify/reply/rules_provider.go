@@ -108,9 +108,9 @@ var providerRules = []Rule{
 		Any:      []string{"mailbox unavailable"},
 	},
 	{
-		ID: "ms-no-such-recipient-tag", Means: "the recipient is not in the tenant's directory (DBEB), known by its AS tag where the host is not",
+		ID: "ms-no-such-recipient-code", Means: "the recipient is not in the tenant's directory (DBEB), known by its code where the host is not",
 		From:   "Microsoft Learn: Directory-Based Edge Blocking, 5.4.1",
-		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NoHost: true,
 		Codes:    []int{550},
 		Enhanced: []string{"4.1"},
 		Any: []string{
@@ -118,11 +118,11 @@ var providerRules = []Rule{
 		},
 	},
 	{
-		ID: "ms-no-such-recipient-server", Means: "the recipient is not in the tenant's directory (DBEB), known by the server that signs the reply",
-		From:   "Microsoft Learn: Directory-Based Edge Blocking; the name of the front end stands in brackets",
+		ID: "ms-no-such-recipient-server", Means: "the recipient is not in the tenant's directory (DBEB), known by the tag, or the server that signs the reply, even behind a gateway",
+		From:   "Microsoft Learn: Directory-Based Edge Blocking; AS(number), and the name of the front end in brackets",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Any: []string{"recipient address rejected access denied", "recipient addresses rejected access denied"},
-		And: []string{"prod outlook com", "prod protection outlook com"},
+		And: []string{"as 20*", "prod outlook com", "prod protection outlook com"},
 	},
 	{
 		ID: "ms-mailbox-unavailable-tag", Means: "the mailbox does not exist, known by the tag where the host is not",

@@ -26,6 +26,7 @@ type Rule struct {
 	Codes    []int    // reply codes
 	Enhanced []string // enhanced codes without class: "1.1", "7.606-649"
 	Hosts    []string // MX names: a name, or a suffix with a leading dot
+	NoHost   bool     // only where no MX name is known, as in a log
 	Home     []string // MX names to whose provider the words belong, although they are believed anywhere
 	Any      []string // phrases, one of which must be there (grammar: phrase.go)
 	And      []string // a second set, one of which must be there too
