@@ -43,14 +43,18 @@ func (e *Engine) conclude(a *asked, v verdict.Verdict) Decision {
 	return d
 }
 
-// limited accepts what defer_for or max_refusals no longer refuses. In monitor
-// mode the same counters say what would have been.
+// limited accepts what defer_for or max_refusals no longer refuses. What is not
+// enforced has an account of its own, which says what would have been.
 func (e *Engine) limited(a *asked, action Action) Action {
-	if action == Defer && !e.messages.deferrable(a.sender.Key(), a.recipient.Key(), a.rule.DeferFor) {
+	of := a.account()
+	if action == Defer && !e.messages.deferrable(of, a.sender.Key(), a.recipient.Key(), a.rule.DeferFor) {
 		return Accept
 	}
-	if action != Accept && !a.q.AtEnd && !e.messages.of(a.q.Instance).refuse(a.rule.MaxRefusals) {
+	if action != Accept && !a.q.AtEnd && !e.messages.of(a.q.Instance).refuse(of, a.rule.MaxRefusals) {
 		return Accept
+	}
+	if action == Defer && (!a.q.AtEnd || of == monitored) {
+		e.messages.deferred(of, a.sender.Key(), a.recipient.Key())
 	}
 	return action
 }
@@ -80,8 +84,11 @@ func (e *Engine) finish(a *asked, d Decision) Decision {
 	made := d
 	d.told = func(action Action, reply string) {
 		once.Do(func() {
-			if action == Accept && made.Action != Accept {
+			switch {
+			case action == Accept && made.Action != Accept:
 				made.Would = made.Action
+			case action == Defer && made.Action == Defer:
+				e.messages.deferred(enforced, a.sender.Key(), a.recipient.Key())
 			}
 			made.Action = action
 			e.report(a, made, reply)

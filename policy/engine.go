@@ -166,6 +166,14 @@ func (a *asked) outbound() bool {
 // enforced reports that a refusal is told to the MTA.
 func (a *asked) enforced() bool { return a.rule.Mode == ModeEnforce && !a.monitored }
 
+// account is the one that the limits of this query are counted on.
+func (a *asked) account() account {
+	if a.enforced() {
+		return enforced
+	}
+	return monitored
+}
+
 // inPercent reports whether the recipient is in the roll-out, the same on every
 // host.
 func (a *asked) inPercent() bool {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // part of the address names.
 type world struct {
 	*Engine
-	delay time.Duration
+	delay    time.Duration
+	settings atomic.Pointer[Settings]
 
 	mu      sync.Mutex
 	queries []verify.Query
@@ -76,10 +78,10 @@ func (w *world) seen() (queries []verify.Query, records []*audit.Decision) {
 
 func newWorld(t testing.TB, s Source) *world {
 	t.Helper()
-	st := settings(t, s)
 	w := &world{}
+	w.settings.Store(settings(t, s))
 	e, err := New(Options{
-		Settings: func() *Settings { return st }, Verify: w, Record: w.record,
+		Settings: w.settings.Load, Verify: w, Record: w.record,
 		Logger: slog.New(slog.NewTextHandler(&w.journal, nil)),
 	})
 	if err != nil {

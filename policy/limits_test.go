@@ -78,6 +78,58 @@ func TestMaxRefusals(t *testing.T) {
 	}
 }
 
+// TestMaxRefusalsOfARollOut: what is only monitored takes no refusal from what is
+// enforced, and the other way round.
+func TestMaxRefusalsOfARollOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Source{
+			Default: with(func(r *Rule) { r.MaxRefusals, r.Percent = 3, 10 }),
+			Rules: []Rule{
+				with(func(r *Rule) {
+					r.Name, r.Recipient, r.Mode, r.MaxRefusals = "watched", []string{"*@m.example"}, ModeMonitor, 3
+				}),
+				with(func(r *Rule) {
+					r.Name, r.Recipient, r.Mode, r.MaxRefusals = "warned", []string{"*@w.example"}, ModeWarn, 3
+				}),
+			},
+		})
+		ask := func(domain string) Action {
+			q := local("mailbox_not_found@" + domain)
+			q.Instance = "i"
+			d := w.Decide(t.Context(), q)
+			synctest.Wait()
+			return d.Action
+		}
+		for range 20 { // identical requests are one
+			ask("m.example")
+			ask("w.example")
+		}
+		if _, records := w.seen(); len(records) != 2 || records[0].Would != "reject" || records[1].Would != "reject" {
+			t.Errorf("records %+v", records)
+		}
+		refused := 0
+		for i := range 300 {
+			if ask(fmt.Sprintf("x%d.example", i)) == Reject {
+				refused++
+			}
+		}
+		if refused != 3 {
+			t.Errorf("%d refused of a tenth of 300, max_refusals is 3", refused)
+		}
+		_, records := w.seen()
+		would := 0
+		for _, r := range records {
+			if r.Would == "reject" {
+				would++
+			}
+		}
+		if would != 1 {
+			t.Errorf("%d more would have been refused; two were of those before", would)
+		}
+	})
+}
+
 func TestAtEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Source{Default: with(func(r *Rule) { r.MaxRefusals = 1 })})
@@ -133,6 +185,67 @@ func TestDeferFor(t *testing.T) {
 		time.Sleep(time.Minute)
 		if d := w.Decide(t.Context(), q); d.Action != Defer {
 			t.Errorf("another sender: %s", d.Action)
+		}
+	})
+}
+
+// TestDeferForBeginsWithADeferral: not with what is only recorded, nor with what
+// the MTA was not told.
+func TestDeferForBeginsWithADeferral(t *testing.T) {
+	t.Parallel()
+	ask := func(t *testing.T, w *world, domain string) Action {
+		q := local("greylisted@" + domain)
+		q.Instance = fmt.Sprint(time.Now().Unix())
+		d := w.Decide(t.Context(), q)
+		synctest.Wait()
+		return d.Action
+	}
+	atEnd := func(t *testing.T, w *world, told Action) Action {
+		q := local("greylisted@m.example")
+		q.AtEnd = true
+		d := w.Decide(t.Context(), q)
+		d.Told(told, d.ReplyText())
+		return d.Action
+	}
+	for _, c := range []struct {
+		name   string
+		mode   Mode
+		before func(t *testing.T, w *world)
+		want   Action // of the same recipient, 5 h later
+	}{
+		{"told", ModeEnforce, func(t *testing.T, w *world) { ask(t, w, "m.example") }, Accept},
+		{"told at the end", ModeEnforce, func(t *testing.T, w *world) { atEnd(t, w, Defer) }, Accept},
+		{"recorded", ModeMonitor, func(t *testing.T, w *world) { ask(t, w, "m.example") }, Defer},
+		{"warned of", ModeWarn, func(t *testing.T, w *world) { ask(t, w, "m.example") }, Defer},
+		{"told otherwise at the end", ModeEnforce, func(t *testing.T, w *world) { atEnd(t, w, Accept) }, Defer},
+		{"accepted past max_refusals", ModeEnforce, func(t *testing.T, w *world) {
+			for _, domain := range []string{"x.example", "y.example", "m.example"} {
+				ask(t, w, domain)
+			}
+		}, Defer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				def := with(func(r *Rule) { r.Mode, r.Defer, r.MaxRefusals = c.mode, []string{"greylisted"}, 2 })
+				w := newWorld(t, Source{Default: def})
+				c.before(t, w)
+				time.Sleep(5 * time.Hour)
+				def.Mode = ModeEnforce
+				w.settings.Store(settings(t, Source{Default: def}))
+				if got := ask(t, w, "m.example"); got != c.want {
+					t.Errorf("%s", got)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // the record has a clock of its own
+		w := newWorld(t, Source{Default: with(func(r *Rule) { r.Mode, r.Defer = ModeMonitor, []string{"greylisted"} })})
+		for _, want := range []string{"defer", "accept"} {
+			ask(t, w, "m.example")
+			if _, records := w.seen(); len(records) != 1 || records[0].Would != want {
+				t.Errorf("want %s: %+v", want, records)
+			}
+			time.Sleep(5 * time.Hour)
 		}
 	})
 }

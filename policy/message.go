@@ -23,6 +23,16 @@ const (
 	maxDefers = 1 << 17
 )
 
+// account tells what the MTA is told from what is only recorded: each has limits
+// of its own, so that a decision nobody sees takes nothing from one that counts.
+type account int
+
+const (
+	enforced  account = iota
+	monitored         // what would have been
+	accounts
+)
+
 // messages keeps what one message has used up, and since when recipients are
 // deferred.
 type messages struct {
@@ -32,20 +42,21 @@ type messages struct {
 	// since is when a (sender, recipient) was first deferred, by their hash: two
 	// that fall together among a million would be a 1 in 10^7 accident, and accept
 	// one recipient early.
-	since *memory[uint64, time.Time]
+	since [accounts]*memory[uint64, time.Time]
 }
 
 func newMessages() messages {
-	return messages{
-		seed: maphash.MakeSeed(), mu: new(sync.Mutex),
-		byID: newMemory[string, *message](messageTTL, maxMessages), since: newMemory[uint64, time.Time](deferTTL, maxDefers),
+	ms := messages{seed: maphash.MakeSeed(), mu: new(sync.Mutex), byID: newMemory[string, *message](messageTTL, maxMessages)}
+	for i := range ms.since {
+		ms.since[i] = newMemory[uint64, time.Time](deferTTL, maxDefers)
 	}
+	return ms
 }
 
 // message is what the recipients of one message share.
 type message struct {
 	mu       sync.Mutex
-	refusals int
+	refusals [accounts]int
 	// Recipients asked side by side use the time once: active waiters since
 	// began, after used.
 	active int
@@ -99,29 +110,33 @@ func (m *message) end() {
 }
 
 // refuse counts a refusal and reports whether the message may have one more.
-func (m *message) refuse(most int) bool {
+func (m *message) refuse(of account, most int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.refusals >= most {
+	if m.refusals[of] >= most {
 		return false
 	}
-	m.refusals++
+	m.refusals[of]++
 	return true
 }
 
 // deferrable reports whether a (sender, recipient) has not been deferred for
 // longer than most.
-func (ms *messages) deferrable(sender, recipient string, most time.Duration) bool {
-	k := sum(ms.seed, sender, recipient)
-	now := time.Now()
+func (ms *messages) deferrable(of account, sender, recipient string, most time.Duration) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	since, ok := ms.since.get(k)
-	if !ok {
-		since = now
-		ms.since.put(k, now)
+	since, ok := ms.since[of].get(sum(ms.seed, sender, recipient))
+	return !ok || time.Since(since) < most
+}
+
+// deferred notes that a (sender, recipient) is deferred now, maybe again.
+func (ms *messages) deferred(of account, sender, recipient string) {
+	k := sum(ms.seed, sender, recipient)
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if _, ok := ms.since[of].get(k); !ok {
+		ms.since[of].put(k, time.Now())
 	}
-	return now.Sub(since) < most
 }
 
 // duplicates makes one decision of identical requests.
