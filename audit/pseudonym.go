@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"rcptgate/verify/verdict"
 )
 
 // masker replaces local parts, in addresses and inside texts; domains stay.
@@ -97,65 +99,61 @@ func (m masker) text(s string, locals []string) string {
 		s = m.beforeAt(s)
 	}
 	for _, l := range locals {
-		if l != "" {
-			s = m.word(s, l)
+		s = word(s, l, m(l))
+		if bare := unquoted(l); bare != l {
+			s = word(s, bare, m(l))
 		}
 	}
 	return s
 }
 
+// beforeAt works from the end, since a quoted local part may hold an @.
 func (m masker) beforeAt(s string) string {
+	var parts []string // the last one first
+	rest := len(s)     // s[rest:] is in parts
+	for at := strings.LastIndexByte(s, '@'); at >= 0; at = strings.LastIndexByte(s[:at], '@') {
+		if from := verdict.LocalStart(s[:at]); from < at {
+			parts = append(parts, s[at:rest], m(s[from:at]))
+			at, rest = from, from
+		}
+	}
+	parts = append(parts, s[:rest])
+	slices.Reverse(parts)
+	return strings.Join(parts, "")
+}
+
+// unquoted is what a quoted local part says (RFC 5321 section 4.1.2).
+func unquoted(local string) string {
+	if len(local) < 2 || local[0] != '"' {
+		return local
+	}
 	var b strings.Builder
-	done := 0 // s[:done] is in b
-	for i := range len(s) {
-		if s[i] != '@' {
-			continue
+	for i := 1; i < len(local)-1; i++ {
+		if local[i] == '\\' && i+1 < len(local)-1 {
+			i++
 		}
-		from := localStart(s[done:i]) + done
-		if from == i {
-			continue
-		}
-		b.WriteString(s[done:from])
-		b.WriteString(m(s[from:i]))
-		done = i
+		b.WriteByte(local[i])
 	}
-	b.WriteString(s[done:])
 	return b.String()
-}
-
-// localStart returns where the local part at the end of s begins.
-func localStart(s string) int {
-	if strings.HasSuffix(s, `"`) {
-		if i := strings.LastIndexByte(s[:len(s)-1], '"'); i >= 0 {
-			return i
-		}
-	}
-	i := len(s)
-	for i > 0 && isLocalByte(s[i-1]) {
-		i--
-	}
-	return i
-}
-
-// isLocalByte reports atext of RFC 5322 section 3.2.3, a dot, or UTF-8.
-func isLocalByte(c byte) bool {
-	return isAlnum(c) || c == '.' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
 
 func isAlnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf
 }
 
-// word masks each occurrence of a local part, whatever its case, that is not
-// part of a longer word.
-func (m masker) word(s, local string) string {
+// word puts mask in the place of each occurrence of a local part, whatever its
+// case, that is not part of a longer word.
+func word(s, local, mask string) string {
+	if strings.TrimSpace(local) == "" {
+		return s
+	}
 	var b strings.Builder
 	done := 0
 	for i := 0; i+len(local) <= len(s); {
 		end := i + len(local)
 		if strings.EqualFold(s[i:end], local) && (i == 0 || !isAlnum(s[i-1])) && (end == len(s) || !isAlnum(s[end])) {
 			b.WriteString(s[done:i])
-			b.WriteString(m(local))
+			b.WriteString(mask)
 			done, i = end, end
 			continue
 		}

@@ -5,13 +5,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rcptgate/verify/verdict"
 )
 
 func stars(local string) string { return "<" + strings.ToUpper(local) + ">" }
 
 func TestMaskedText(t *testing.T) {
 	t.Parallel()
-	locals := []string{"joe", "550", `"a b"`}
+	locals := []string{"joe", "550", `"a b"`, `"se\"cret"`, `""`}
 	for in, want := range map[string]string{
 		"":                            "",
 		"rcpt 250 2.1.5 ok":           "rcpt 250 2.1.5 ok",
@@ -19,12 +21,16 @@ func TestMaskedText(t *testing.T) {
 		"550 5.1.1 no 550 here":       "550 5.1.1 no <550> here",
 		"550 no such user Joe... bye": "550 no such user <JOE>... bye",
 		"550 5.1.1 <x.y+z@example.org>: joe@example.org, joey": "550 5.1.1 <<X.Y+Z>@example.org>: <<JOE>>@example.org, joey",
-		`550 "a b"@example.org`:                                `550 <<"A B">>@example.org`,
-		"rcpt a@b@c @d":                                        "rcpt <A>@<B>@c @d",
-		"mail 250 joe":                                         "mail 250 <JOE>",
-		"joe 250":                                              "joe 250", // indistinguishable from a stage
-		"greeting joe":                                         "greeting <JOE>",
-		"550 юля@example.org":                                  "550 <ЮЛЯ>@example.org",
+		`550 "a b"@example.org`:                                `550 <<"<"A B">">>@example.org`, // masked thrice, as stars shows what it hides
+		`550 no "se\"cret"@example.org`:                        `550 no <<"SE\"CRET">>@example.org`,
+		`550 no \"se\"cret\"@example.org`:                      `550 no \<"SE\"CRET\">@example.org`,
+		`550 no "an@x y"@example.org, ann@example.org`:         `550 no <"AN@X Y">@example.org, <ANN>@example.org`,
+		`550 A B and se"cret are unknown, but not "x" nor ""`:  `550 <"A B"> and <"SE\"CRET"> are unknown, but not "x" nor <"">`,
+		"rcpt a@b@c @d":       "rcpt <A>@<B>@c @d",
+		"mail 250 joe":        "mail 250 <JOE>",
+		"joe 250":             "joe 250", // indistinguishable from a stage
+		"greeting joe":        "greeting <JOE>",
+		"550 юля@example.org": "550 <ЮЛЯ>@example.org",
 	} {
 		if got := masker(stars).reply(in, locals); got != want {
 			t.Errorf("%q\n got %q\nwant %q", in, got, want)
@@ -77,7 +83,7 @@ func FuzzMask(f *testing.F) {
 		got := masker(func(string) string { return "#" }).reply(text, []string{local})
 		head := replyHead(text)
 		for i := range len(got) {
-			if got[i] == '@' && i > head && isLocalByte(got[i-1]) && got[i-1] != '#' {
+			if got[i] == '@' && i > head && verdict.LocalStart(got[head:i]) < i-head && got[i-1] != '#' {
 				t.Errorf("%q → %q", text, got)
 			}
 		}

@@ -23,7 +23,7 @@ func maskAddresses(text string) string {
 		if n == 0 {
 			continue
 		}
-		begin := localBegin(text, done, i)
+		begin := done + LocalStart(text[done:i])
 		if begin == i {
 			continue
 		}
@@ -53,17 +53,22 @@ func atSign(s string) int {
 	return 0
 }
 
-// localBegin is where the local part begins that ends at i, not before from; i
-// where there is none.
-func localBegin(text string, from, i int) int {
-	if i > from && text[i-1] == '"' {
-		for j := i - 2; j >= from; j-- {
-			if text[j] == '"' && (j == from || text[j-1] != '\\') {
-				return j
+// LocalStart returns where the local part begins that text, all that stands
+// before an @, ends with; len(text) where there is none. In a quoted one a quote
+// may be escaped; where none begins unescaped, the first counts.
+func LocalStart(text string) int {
+	i := len(text)
+	if strings.HasSuffix(text, `"`) {
+		for j := i - 2; j >= 0; j-- {
+			if text[j] == '"' {
+				if i = j; j == 0 || text[j-1] != '\\' {
+					return j
+				}
 			}
 		}
+		return i
 	}
-	for i > from && (domainByte(text[i-1]) || strings.IndexByte("!#$%&'*+/=?^`{|}~", text[i-1]) >= 0) {
+	for i > 0 && (domainByte(text[i-1]) || strings.IndexByte("!#$%&'*+/=?^`{|}~", text[i-1]) >= 0) {
 		i--
 	}
 	return i

@@ -15,6 +15,7 @@ func TestMaskAddresses(t *testing.T) {
 		"try a@x.example, b+c@y.example":    "try <address>, <address>",
 		`try "bob smith"@x.example now`:     "try <address> now",
 		`try "b\"s"@x.example now`:          "try <address> now",
+		`try \"b s\"@x.example now`:         `try \<address> now`,
 		"user bob@[192.0.2.1] moved":        "user <address> moved",
 		"user bob@[broken moved":            "user <address>[broken moved",
 		"jürgen@bücher.example is away":     "<address> is away",
