@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"rcptgate/audit"
@@ -60,10 +61,12 @@ const (
 // Parts returns all parts in the order of the documentation.
 func Parts() []Part { return []Part{PartStore, PartAudit, PartBlind, PartDNS, PartConfig} }
 
-// Trouble says which part is in trouble, and why.
+// Trouble says which part is in trouble, and why. Detail may name anybody, and
+// is for the admin socket alone.
 type Trouble struct {
-	Part Part   `json:"part"`
-	Why  string `json:"why"`
+	Part   Part   `json:"part"`
+	Why    string `json:"why"`
+	Detail string `json:"detail,omitempty"`
 }
 
 // API makes the handlers.
@@ -88,37 +91,51 @@ func New(o Options) (*API, error) {
 
 // Public returns what a listener without a token serves: /healthz, /readyz
 // and /metrics.
-func (a *API) Public() http.Handler { return a.guard(a.public()) }
+func (a *API) Public() http.Handler { return a.guard(a.pages(false)) }
 
-// Admin returns what the admin socket serves: the above, /v1/verify and
-// /v1/dialogue. Who may open the socket may ask.
-func (a *API) Admin() http.Handler {
-	mux := a.public()
-	mux.Handle("/v1/verify", only(a.verify, http.MethodPost))
-	mux.Handle("/v1/dialogue", only(a.dialogue, http.MethodGet, http.MethodHead))
-	return a.guard(mux)
-}
+// Admin returns what the admin socket serves: the above, with the details of
+// troubles, /v1/verify and /v1/dialogue. Who may open the socket may ask.
+func (a *API) Admin() http.Handler { return a.guard(a.pages(true)) }
 
-func (a *API) public() *http.ServeMux {
+func (a *API) pages(admin bool) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/healthz", only(a.health, http.MethodGet, http.MethodHead))
+	mux.Handle("/healthz", only(func(w http.ResponseWriter, _ *http.Request) {
+		troubles := a.o.Health()
+		if !admin {
+			troubles = publicly(troubles)
+		}
+		answerHealth(w, troubles)
+	}, http.MethodGet, http.MethodHead))
 	mux.Handle("/readyz", only(a.ready, http.MethodGet, http.MethodHead))
 	mux.Handle("/metrics", only(a.o.Metrics.handler().ServeHTTP, http.MethodGet, http.MethodHead))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		problem(w, http.StatusNotFound, "there is nothing here; /healthz, /readyz and /metrics are open to all")
-	})
+	nothing := "there is nothing here; /healthz, /readyz and /metrics are open to all"
+	if admin {
+		mux.Handle("/v1/verify", only(a.verify, http.MethodPost))
+		mux.Handle("/v1/dialogue", only(a.dialogue, http.MethodGet, http.MethodHead))
+		nothing = "there is nothing here; this socket serves /v1/verify, /v1/dialogue, /healthz, /readyz and /metrics"
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { problem(w, http.StatusNotFound, nothing) })
 	return mux
 }
 
-// health answers 200 while all is well and 503 with the reasons while
+// publicly returns troubles as everybody may read them.
+func publicly(troubles []Trouble) []Trouble {
+	out := slices.Clone(troubles)
+	for i := range out {
+		out[i].Detail = ""
+	}
+	return out
+}
+
+// answerHealth answers 200 while all is well and 503 with the reasons while
 // anything is in trouble. That it answers says that the process lives.
-func (a *API) health(w http.ResponseWriter, _ *http.Request) {
+func answerHealth(w http.ResponseWriter, t []Trouble) {
 	body := struct {
 		Status   string    `json:"status"`
 		Troubles []Trouble `json:"troubles"`
 	}{"green", []Trouble{}}
 	code := http.StatusOK
-	if t := a.o.Health(); len(t) > 0 {
+	if len(t) > 0 {
 		code, body.Status, body.Troubles = http.StatusServiceUnavailable, "red", t
 	}
 	answerJSON(w, code, body)

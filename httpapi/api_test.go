@@ -172,6 +172,26 @@ func TestPublicShowsNothing(t *testing.T) {
 	}
 }
 
+// TestNothingHere: who asks for a page that there is not is told of those that
+// there are.
+func TestNothingHere(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct {
+		h     http.Handler
+		pages []string
+	}{
+		{f.Public(), []string{"/healthz", "/readyz", "/metrics"}},
+		{f.Admin(), []string{"/v1/verify", "/v1/dialogue", "/healthz", "/readyz", "/metrics"}},
+	} {
+		text := ask(c.h, "GET", "/v1/other", "").Body.String()
+		for _, page := range c.pages {
+			if !strings.Contains(text, page) {
+				t.Errorf("%s is not in %s", page, text)
+			}
+		}
+	}
+}
+
 func TestDialogue(t *testing.T) {
 	f := newFixture(t)
 	w := ask(f.Admin(), "GET", "/v1/dialogue?probe_id=known", "")
@@ -194,10 +214,13 @@ func TestHealthAndReadiness(t *testing.T) {
 	}
 	get("/healthz", 200, `{"status":"green","troubles":[]}`)
 	get("/readyz", 200, `{"ready":true}`)
-	f.troubles = []Trouble{{PartStore, "disk full"}, {PartBlind, "no MX answers"}}
+	f.troubles = []Trouble{{PartStore, "disk full", ""}, {PartConfig, "refused", `"ada@far.test" is twice`}}
 	f.unready = "hostname is not set"
-	get("/healthz", 503, `{"status":"red","troubles":[{"part":"store","why":"disk full"},{"part":"blind","why":"no MX answers"}]}`)
+	get("/healthz", 503, `{"status":"red","troubles":[{"part":"store","why":"disk full"},{"part":"config","why":"refused"}]}`)
 	get("/readyz", 503, `{"ready":false,"why":"hostname is not set"}`)
+	if w := ask(f.Admin(), "GET", "/healthz", ""); w.Code != 503 || !strings.Contains(w.Body.String(), `"why":"refused","detail":"\"ada@far.test\" is twice"`) {
+		t.Errorf("on the admin socket: %d %s", w.Code, w.Body)
+	}
 }
 
 // TestServer goes through a real listener: a shutdown ends the waits at once,

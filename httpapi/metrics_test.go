@@ -33,7 +33,7 @@ func busy() *Metrics {
 		Store:     func() StoreStats { return StoreStats{1, 2, 3, 4, 5, 6} },
 		AuditLost: func() uint64 { return 9 },
 		Panics:    func() uint64 { return 4000 },
-		Health:    func() []Trouble { return []Trouble{{PartDNS, "nobody answers"}} },
+		Health:    func() []Trouble { return []Trouble{{Part: PartDNS, Why: "nobody answers"}} },
 		Unready:   func() string { return "no name" },
 	})
 	for range 2 {

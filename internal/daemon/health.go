@@ -39,7 +39,10 @@ func (d *Daemon) Health() []httpapi.Trouble {
 		add(httpapi.PartDNS, "no DNS query has been answered for 5 s")
 	}
 	if text := d.lastError.Load(); text != nil {
-		add(httpapi.PartConfig, "the last reload was refused, the old configuration is in force: "+*text)
+		all = append(all, httpapi.Trouble{
+			Part: httpapi.PartConfig, Detail: *text,
+			Why: "the last reload was refused, the old configuration is in force; see rcptgate config check",
+		})
 	}
 	return all
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -47,8 +48,11 @@ func TestReload(t *testing.T) {
 		w.reloadNow()
 		ask("550 5.1.1")
 		parts, health := w.troubles()
-		if !slices.Equal(parts, []httpapi.Part{httpapi.PartConfig}) || !strings.Contains(health, "rcptgate.toml:18") || !strings.Contains(health, "enforec") {
+		if !slices.Equal(parts, []httpapi.Part{httpapi.PartConfig}) || strings.Contains(health, "enforec") {
 			t.Errorf("after a bad file: %s", health)
+		}
+		if code, health := w.http("admin", "GET", "/healthz", ""); code != http.StatusServiceUnavailable || !strings.Contains(health, "rcptgate.toml:18") || !strings.Contains(health, "enforec") {
+			t.Errorf("after a bad file, on the admin socket: %s", health)
 		}
 		if got := w.metric("rcptgate_config_last_reload_success"); got != "0" {
 			t.Errorf("last reload: %s", got)
