@@ -127,6 +127,9 @@ func newRoot(tty terminal) *cobra.Command {
 		c.RunE = func(*cobra.Command, []string) error {
 			return usageError{errors.New("completion: bash, zsh, fish or powershell?")}
 		}
+		for _, shell := range c.Commands() {
+			shell.Args = noArgs
+		}
 	}
 	return root
 }
@@ -137,6 +140,9 @@ func newHelp(root *cobra.Command) *cobra.Command {
 		Use: "help [command]", Short: "help about a command",
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
+			if cmd != nil && cmd.Annotations[later] != "" {
+				return cmd.RunE(cmd, nil)
+			}
 			if err != nil || len(rest) > 0 {
 				return usageError{fmt.Errorf("help: unknown command %q", strings.Join(args, " "))}
 			}
@@ -145,18 +151,21 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// later is the annotation of a command of a later version.
+const later = "later"
+
 // laterCommand is a command of a later version: it is refused in so many
 // words, never taken and ignored.
 func laterCommand(name string) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Hidden: true, DisableFlagParsing: true,
+		Use: name, Hidden: true, DisableFlagParsing: true, Annotations: map[string]string{later: name},
 		RunE: func(*cobra.Command, []string) error {
 			return usageError{fmt.Errorf("%s: not in this version", name)}
 		},
 	}
 }
 
-// noArgs and someArgs are cobra's checks with our exit code.
+// noArgs is cobra's check with our exit code.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if err := cobra.NoArgs(cmd, args); err != nil {
 		return usageError{err}
