@@ -16,6 +16,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -39,7 +40,7 @@ const (
 	// linger is what the writer waits for company after a first event, so that a
 	// busy log costs a write for many lines. A kill costs the lines of that time.
 	linger = 20 * time.Millisecond
-	// retry is the pause after a failed write.
+	// retry is the pause after a failed write or opening.
 	retry = time.Second
 	// batch bounds the bytes in the writer's hands.
 	batch = 256 << 10
@@ -57,24 +58,26 @@ type Log struct {
 	recent recent
 
 	queue  chan Event
-	kick   chan struct{} // the queue is half full: no lingering
-	reopen chan reopening
+	kick   chan struct{}   // the queue is half full: no lingering
+	reopen chan chan error // each gets one answer
 	quit   chan struct{}
 	done   chan struct{}
 
 	lost     atomic.Uint64
 	lastLoss atomic.Pointer[time.Time]
-	failing  atomic.Pointer[error]
-}
-
-type reopening struct {
-	f    io.WriteCloser
-	done chan struct{}
+	failing  atomic.Pointer[error] // the last write
+	unopened atomic.Pointer[error] // the last opening
 }
 
 // Open opens the file for appending, makes it with mode 0640 where it is
-// missing, and starts the writer.
+// missing, and starts the writer. While the disk is full or read-only the lines
+// wait, as they do when that happens later; any other error is returned.
 func Open(o Options) (*Log, error) {
+	return start(o, func() (io.WriteCloser, error) { return openFile(o.Path) })
+}
+
+// start is Open with a way to open the file.
+func start(o Options, opens func() (io.WriteCloser, error)) (*Log, error) {
 	if o.Queue <= 0 {
 		o.Queue = defaultQueue
 	}
@@ -84,26 +87,30 @@ func Open(o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	l := &Log{
+		o: o, mask: o.Pseudonym, recent: newRecent(o.Ring),
+		queue: make(chan Event, o.Queue), kick: make(chan struct{}, 1),
+		reopen: make(chan chan error), quit: make(chan struct{}), done: make(chan struct{}),
+	}
 	if o.Path == "" {
-		l := newLog(o)
 		close(l.done)
 		return l, nil
 	}
-	f, err := openFile(o.Path)
-	if err != nil {
-		return nil, err
+	w := &writer{log: l, opens: opens}
+	if err := w.open(); err != nil {
+		if !diskTrouble(err) {
+			return nil, err
+		}
+		o.Logger.Error("audit log cannot be opened, lines wait", "path", o.Path, "err", err)
 	}
-	l := newLog(o)
-	go l.write(&writer{log: l, f: f})
+	go l.write(w)
 	return l, nil
 }
 
-func newLog(o Options) *Log {
-	return &Log{
-		o: o, mask: o.Pseudonym, recent: newRecent(o.Ring),
-		queue: make(chan Event, o.Queue), kick: make(chan struct{}, 1),
-		reopen: make(chan reopening), quit: make(chan struct{}), done: make(chan struct{}),
-	}
+// diskTrouble reports errors that pass when the disk is emptied or made
+// writable.
+func diskTrouble(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
 }
 
 func openFile(path string) (*os.File, error) {
@@ -157,23 +164,17 @@ func (l *Log) lose(n int) {
 }
 
 // Reopen opens the file of that name anew and returns when no line goes into the
-// old one any more. On an error the old file stays in use. What was recorded
-// meanwhile goes into one or the other.
+// old one any more. On an error the old file stays in use, and the writer tries
+// again by itself. What was recorded meanwhile goes into one or the other.
 func (l *Log) Reopen() error {
 	if l.o.Path == "" {
 		return nil
 	}
-	f, err := openFile(l.o.Path)
-	if err != nil {
-		return err
-	}
-	r := reopening{f: f, done: make(chan struct{})}
+	done := make(chan error, 1)
 	select {
-	case l.reopen <- r:
-		<-r.done
-		return nil
+	case l.reopen <- done:
+		return <-done
 	case <-l.done:
-		_ = f.Close()
 		return errors.New("audit log: closed")
 	}
 }
@@ -182,10 +183,12 @@ func (l *Log) Reopen() error {
 func (l *Log) Lost() uint64 { return l.lost.Load() }
 
 // Healthy returns nil, or why lines are missing or may soon: the file cannot be
-// written, or lines were lost within the last minute.
+// opened or written, or lines were lost within the last minute.
 func (l *Log) Healthy() error {
-	if err := l.failing.Load(); err != nil {
-		return *err
+	for _, trouble := range []*atomic.Pointer[error]{&l.failing, &l.unopened} {
+		if err := trouble.Load(); err != nil {
+			return *err
+		}
 	}
 	if t := l.lastLoss.Load(); t != nil && time.Since(*t) < redFor {
 		return fmt.Errorf("audit log: %d lines lost, the last within a minute", l.Lost())

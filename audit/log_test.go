@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,163 +135,11 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-// disk is a file that can be full after some bytes.
-type disk struct {
-	mu   sync.Mutex
-	data []byte
-	room int // bytes; negative: endless
-	shut bool
-}
-
-var errFull = errors.New("no space left on device")
-
-func (d *disk) Write(p []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	n := len(p)
-	if d.room >= 0 {
-		n = min(n, d.room)
-		d.room -= n
-	}
-	d.data = append(d.data, p[:n]...)
-	if n < len(p) {
-		return n, errFull
-	}
-	return n, nil
-}
-
-func (d *disk) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.shut = true
-	return nil
-}
-
-func (d *disk) bytes() []byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return bytes.Clone(d.data)
-}
-
-func (d *disk) set(room int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.room = room
-}
-
-func onDisk(d *disk, o Options) *Log {
-	o.Path = "in memory"
-	o.Ring = 10
-	if o.Queue == 0 {
-		o.Queue = 100
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	l := newLog(o)
-	go l.write(&writer{log: l, f: d})
-	return l
-}
-
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var journal bytes.Buffer
-		d := &disk{room: 100} // ends inside the second line
-		l := onDisk(d, Options{Logger: slog.New(slog.NewTextHandler(&journal, nil))})
-		for i := range 5 {
-			l.Record(&Decision{ID: fmt.Sprint(i)})
-		}
-		time.Sleep(200 * time.Millisecond)
-		if err := l.Healthy(); !errors.Is(err, errFull) {
-			t.Errorf("Healthy: %v", err)
-		}
-		time.Sleep(time.Hour)
-		if n := strings.Count(journal.String(), "cannot be written"); n != 1 {
-			t.Errorf("reported %d times", n)
-		}
-		d.set(-1)
-		time.Sleep(2 * time.Second)
-		if err := l.Healthy(); err != nil {
-			t.Errorf("Healthy after recovery: %v", err)
-		}
-		if got := strings.Join(ids(t, d.bytes()), " "); got != "0 1 2 3 4" || l.Lost() != 0 {
-			t.Errorf("lines %s, %d lost", got, l.Lost())
-		}
-		if err := l.Close(t.Context()); err != nil || !d.shut {
-			t.Errorf("Close: %v, closed %v", err, d.shut)
-		}
-	})
-}
-
-func TestTornLineAndRotation(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		old, fresh := &disk{room: 100}, &disk{room: -1}
-		l := onDisk(old, Options{})
-		for i := range 3 {
-			l.Record(&Decision{ID: fmt.Sprint(i)})
-		}
-		time.Sleep(time.Second / 2)
-		r := reopening{f: fresh, done: make(chan struct{})}
-		l.reopen <- r
-		<-r.done
-		if err := l.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if got := strings.Join(ids(t, fresh.bytes()), " "); got != "1 2" || !old.shut {
-			t.Errorf("new file: %s; old closed: %v", got, old.shut)
-		}
-		if !bytes.Contains(old.bytes(), []byte(`"id":"0"`)) {
-			t.Errorf("old file: %s", old.data)
-		}
-	})
-}
-
-func TestLostLines(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := &disk{room: 0}
-		l := onDisk(d, Options{Queue: 4})
-		for i := range 4 {
-			l.Record(&Decision{ID: fmt.Sprint(i)})
-		}
-		time.Sleep(time.Minute) // the four are in the writer's hands
-		for i := range 10 {
-			l.Record(&Decision{ID: fmt.Sprint(i)})
-		}
-		if l.Lost() != 6 {
-			t.Errorf("%d lost, want 6", l.Lost())
-		}
-		d.set(-1)
-		time.Sleep(10 * time.Second)
-		if err := l.Healthy(); err == nil || err.Error() != "audit log: 6 lines lost, the last within a minute" {
-			t.Errorf("Healthy: %v", err)
-		}
-		time.Sleep(time.Minute)
-		if err := l.Healthy(); err != nil {
-			t.Errorf("Healthy after a good minute: %v", err)
-		}
-		d.set(0)
-		l.Record(&Decision{ID: "x"})
-		l.Record(&Decision{ID: "y"})
-		if err := l.Close(t.Context()); !errors.Is(err, errFull) {
-			t.Errorf("Close: %v", err)
-		}
-		if l.Lost() != 8 {
-			t.Errorf("%d lost after Close on a full disk, want 8", l.Lost())
-		}
-		if err := l.Close(t.Context()); !errors.Is(err, errFull) {
-			t.Errorf("second Close: %v", err)
-		}
-	})
-}
-
 func TestFlushIsPrompt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{room: -1}
-		l := onDisk(d, Options{})
+		l := onDisk(t, d, Options{})
 		l.Record(&Decision{ID: "a"})
 		time.Sleep(200 * time.Millisecond)
 		if len(ids(t, d.bytes())) != 1 {

@@ -9,8 +9,10 @@ import (
 
 // writer is the state of the writer goroutine.
 type writer struct {
-	log *Log
-	f   io.WriteCloser
+	log   *Log
+	opens func() (io.WriteCloser, error)
+	f     io.WriteCloser   // nil: not opened yet
+	again <-chan time.Time // when to open the file once more; nil: it is open
 	// buf holds lines not written yet; torn bytes of its first line are in the
 	// file already, after a write that was cut short.
 	buf        []byte
@@ -33,8 +35,10 @@ func (l *Log) write(w *writer) {
 				continue
 			}
 			w.drain()
-		case r := <-l.reopen:
-			w.swap(r)
+		case done := <-l.reopen:
+			done <- w.open()
+		case <-w.again:
+			_ = w.open() // said by Healthy
 		case <-l.quit:
 			w.finish()
 			return
@@ -50,8 +54,10 @@ func (w *writer) pause(d time.Duration, kick <-chan struct{}) bool {
 	select {
 	case <-t.C:
 	case <-kick:
-	case r := <-w.log.reopen:
-		w.swap(r)
+	case done := <-w.log.reopen:
+		done <- w.open()
+	case <-w.again:
+		_ = w.open() // said by Healthy
 	case <-w.log.quit:
 		return false
 	}
@@ -82,6 +88,9 @@ func (w *writer) take(e Event) {
 // flush writes the buffer and keeps what could not be written.
 func (w *writer) flush() bool {
 	defer w.report(reportEvery)
+	if w.f == nil {
+		return false
+	}
 	n, err := w.f.Write(w.buf[w.torn:])
 	n += w.torn
 	if err != nil {
@@ -116,21 +125,35 @@ func (w *writer) report(every time.Duration) {
 	w.reported, w.reportedAt = lost, now
 }
 
-// swap ends the old file and goes on in the new one. A line torn by a failed
-// write is written whole into the new one.
-func (w *writer) swap(r reopening) {
-	if len(w.buf) > 0 {
-		w.flush()
+// open goes on in the file of the log's name, and ends the old one. A line torn
+// by a failed write is written whole into the new one. On an error the old file
+// stays in use, and again says when to try once more.
+func (w *writer) open() error {
+	f, err := w.opens()
+	if err != nil {
+		w.log.unopened.Store(&err)
+		w.again = time.After(retry)
+		return err
 	}
-	if err := w.f.Close(); err != nil {
-		w.log.o.Logger.Warn("cannot close the old audit log", "path", w.log.o.Path, "err", err)
+	if w.f != nil {
+		if err := w.f.Close(); err != nil {
+			w.log.o.Logger.Warn("cannot close the old audit log", "path", w.log.o.Path, "err", err)
+		}
 	}
-	w.f, w.torn = r.f, 0
-	close(r.done)
+	w.f, w.torn, w.again = f, 0, nil
+	if w.log.unopened.Swap(nil) != nil {
+		w.log.o.Logger.Info("audit log is open again", "path", w.log.o.Path)
+	}
+	return nil
 }
 
 // finish writes what is left, once, and counts what could not be written.
 func (w *writer) finish() {
+	if w.f == nil {
+		if err := w.open(); err != nil {
+			w.log.failing.Store(&err) // for Close
+		}
+	}
 	for len(w.log.queue) > 0 || len(w.buf) > 0 {
 		for len(w.buf) < batch && len(w.log.queue) > 0 {
 			w.take(<-w.log.queue)
@@ -140,6 +163,9 @@ func (w *writer) finish() {
 			w.report(0)
 			break
 		}
+	}
+	if w.f == nil {
+		return
 	}
 	if err := w.f.Close(); err != nil {
 		w.fail(err)

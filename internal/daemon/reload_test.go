@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rcptgate/httpapi"
 	"rcptgate/internal/lab"
@@ -127,6 +128,32 @@ func TestLogRotation(t *testing.T) {
 			if n := bytes.Count(append(old[:len(old):len(old)], next...), []byte(rcpt)); n != 1 {
 				t.Errorf("%d lines about %s in both files", n, rcpt)
 			}
+		}
+	})
+}
+
+// TestLogRotationFails: the new name cannot be opened. No line is lost, health
+// says so, and the log goes there as soon as it can.
+func TestLogRotationFails(t *testing.T) {
+	inWorld(t, worldOptions{}, func(t *testing.T, w *world) {
+		w.NullMX("nomail.test")
+		w.must(os.Rename(w.path("audit.jsonl"), w.path("audit.jsonl.1")))
+		w.must(os.Mkdir(w.path("audit.jsonl"), 0o755))
+		w.reloadNow()
+		w.rcpt("one@nomail.test")
+		time.Sleep(time.Minute) // of the bubble
+		w.red(httpapi.PartAudit)
+		old, err := os.ReadFile(w.path("audit.jsonl.1"))
+		w.must(err)
+		if !bytes.Contains(old, []byte("one@nomail.test")) {
+			t.Error("a line is lost")
+		}
+		w.must(os.Remove(w.path("audit.jsonl")))
+		time.Sleep(2 * time.Second) // of the bubble
+		w.red()
+		w.rcpt("two@nomail.test")
+		if w.decided("two@nomail.test") == nil {
+			t.Error("no line in the new file")
 		}
 	})
 }
