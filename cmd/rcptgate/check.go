@@ -44,9 +44,9 @@ func newCheck(tty terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [flags] ADDRESS...",
 		Short: "verify addresses now",
-		Long: "Verifies all addresses side by side and prints each verdict when it is final, after 60 s at the latest.\n" +
-			"The running daemon is asked when its admin socket answers; else the work is done in process, under the\n" +
-			"same configuration and store. --direct works in process without the store, so budgets are not shared.\n" +
+		Long: "Verifies all addresses side by side and prints each verdict when it is final, after 60 s at the latest; the\n" +
+			"daemon is asked 512 at a time. It is asked when its admin socket answers; else the work is done in process,\n" +
+			"under the same configuration and store. --direct works in process without the store, so budgets are not shared.\n" +
 			"--trace waits for the end of each dialogue, some seconds after its verdict.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

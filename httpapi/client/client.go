@@ -36,25 +36,26 @@ const (
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 1 << 20
 	// maxConns bounds the connections, hence the addresses asked side by
-	// side; more wait.
+	// side; more wait, and their time begins when they are asked. The daemon
+	// serves 1000, so that one client leaves room for others.
 	maxConns = 512
 )
 
 // Client asks one daemon. It is safe for concurrent use.
 type Client struct {
-	path string
-	http *http.Client
+	path  string
+	http  *http.Client
+	turns chan struct{} // one for each request under way
 }
 
 // New returns a client for the daemon whose admin socket is at path. It
 // connects when it is asked to; idle connections close by themselves.
 func New(path string) *Client {
 	d := net.Dialer{Timeout: dialTimeout}
-	return &Client{path: path, http: &http.Client{Transport: &http.Transport{
+	return &Client{path: path, turns: make(chan struct{}, maxConns), http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", path)
 		},
-		MaxConnsPerHost:     maxConns,
 		MaxIdleConnsPerHost: maxConns,
 		IdleConnTimeout:     10 * time.Second,
 		DisableCompression:  true,
@@ -132,8 +133,14 @@ func (c *Client) Ping(ctx context.Context) error {
 	return err
 }
 
-// do sends one request and returns the body of the answer.
+// do sends one request when it is its turn, and returns the body of the answer.
 func (c *Client) do(ctx context.Context, budget time.Duration, method, path string, body []byte) ([]byte, error) {
+	select {
+	case c.turns <- struct{}{}:
+		defer func() { <-c.turns }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, budget+slack)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://rcptgate"+path, bytes.NewReader(body))
