@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -202,6 +203,9 @@ func (c *Core) swap(cfg *Config) error {
 // process where nothing is stored.
 func storeKey(cfg *Config) ([]byte, error) {
 	if cfg.Store.Path != "" {
+		// The key's default place is in the store's folder; what is wrong with that
+		// the store says.
+		_ = os.MkdirAll(cfg.Store.Path, 0o700)
 		return cache.Key(cfg.Store.KeyFile)
 	}
 	key := make([]byte, 32)

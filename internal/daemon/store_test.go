@@ -79,6 +79,22 @@ func TestBadStore(t *testing.T) {
 	}
 }
 
+// TestNewStoreFolder: the folder of the store is made, with the key in it.
+func TestNewStoreFolder(t *testing.T) {
+	inWorld(t, worldOptions{edit: func(config string) string {
+		return strings.NewReplacer(`/key"`, `/new/store/key"`, `"
+key_file`, `/new/store"
+key_file`).Replace(config)
+	}}, func(t *testing.T, w *world) {
+		w.wellBehaved()
+		for _, name := range []string{"new/store", "new/store/key"} {
+			if info, err := os.Stat(w.path(name)); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
 // TestStoreCutWhileRunning: the file is lost under the daemon's feet.
 func TestStoreCutWhileRunning(t *testing.T) {
 	inWorld(t, worldOptions{}, func(t *testing.T, w *world) {

@@ -57,7 +57,11 @@ func readKey(path string) ([]byte, error) {
 func makeKey(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
-		return err
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // without a name that nobody knows
+		}
+		return fmt.Errorf("make %s: %w", path, err)
 	}
 	defer os.Remove(f.Name())
 	key := make([]byte, keySize)

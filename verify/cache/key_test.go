@@ -60,7 +60,7 @@ func TestKeyRefuses(t *testing.T) {
 		{make("short", 31, 0o600), "31 octets, not 32"},
 		{make("long", 33, 0o600), "33 octets, not 32"},
 		{dir, "not a regular file"},
-		{filepath.Join(dir, "absent", "key"), "no such file"},
+		{filepath.Join(dir, "absent", "key"), "absent/key: no such file"},
 	} {
 		if k, err := Key(c.path); err == nil || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %x, %v", c.path, k, err)
