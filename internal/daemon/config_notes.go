@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"rcptgate/internal/strict"
@@ -35,6 +36,9 @@ func (c *Config) Warnings() []string {
 	}
 	if c.Milter.Decide == "end" && c.Milter.OnPartial == "delete" {
 		add(`[milter] on_partial = "delete": hopeless recipients are removed from a message and nobody is told`)
+	}
+	if a := c.Listen.Admin; a != "" && !strings.HasPrefix(a, "unix:") {
+		add("[listen] admin = %q: the command line finds the daemon only at a unix: path", a)
 	}
 	if c.Store.Path == "" {
 		add("[store] path is empty: verdicts, budgets and breakers are lost at each restart")

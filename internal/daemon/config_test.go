@@ -373,6 +373,8 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	c, err := Parse("f", []byte(`
 hostname = "out1"
+[listen]
+admin = "fd:admin"
 [probe]
 allow_unfit_identity = true
 allow_mx = ["10.0.0.0/8"]
@@ -398,6 +400,7 @@ probing = "allowed"
 		`[provider.outlook] probing = "allowed": it is probed although its published rules forbid it`,
 		`[site.".mx.example.net"] probing = "allowed": it is probed where the book may forbid it`,
 		`[milter] on_partial = "delete" has no effect without decide = "end"`,
+		`[listen] admin = "fd:admin": the command line finds the daemon only at a unix: path`,
 		"[store] path is empty: verdicts, budgets and breakers are lost at each restart",
 		`[policy] answer_budget = "40s": mail servers wait no longer than 30s for a milter`,
 		"[policy] message_budget is shorter than answer_budget, which it cuts",
