@@ -67,6 +67,10 @@ func orDefault(n, d int) int {
 	return n
 }
 
+// returns reports that the asker, if it has to leave without a final verdict,
+// comes back for it, or that the answer is wanted all the same (after_accept).
+func (a *ask) returns() bool { return !a.q.AcceptedWhenLeft || a.st.AfterAcceptAll }
+
 // follow joins the flight of the asker's address, or begins it, and waits as
 // long as it makes sense.
 func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
@@ -79,11 +83,13 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 		return a.known(notProbed("too many askers wait"))
 	}
 	if w == nil {
-		e.look(a, f, nil)
+		if f != nil {
+			e.look(a, f, nil)
+		}
 		return a.known(e.pending(f, retryAfter))
 	}
 	defer e.leave(f, w)
-	returns := !a.q.AcceptedWhenLeft || a.st.AfterAcceptAll
+	returns := a.returns()
 	end := time.Now().Add(a.q.Budget)
 	timer := time.NewTimer(a.q.Budget)
 	defer timer.Stop()
@@ -170,10 +176,14 @@ func (w *waiter) settled(a *ask, s sight) bool {
 	return a.q.Settled(may, a.known(s.sofar).Tags)
 }
 
-// pending is the answer to an asker whose time is over.
+// pending is the answer to an asker whose time is over; f is nil where nothing
+// is under way.
 func (e *Engine) pending(f *flight, after time.Duration) verdict.Verdict {
 	v := verdict.New(verdict.Pending, "", time.Now())
 	v.RetryAfter = after
+	if f == nil {
+		return v
+	}
 	e.mu.Lock()
 	v.Site = string(f.site)
 	e.mu.Unlock()
@@ -195,14 +205,18 @@ func (e *Engine) outOfTime(a *ask, f *flight, w *waiter) verdict.Verdict {
 }
 
 // join finds or begins the flight of the asker's address and counts the
-// waiter, which is nil where the asker does not wait. ok is false where
-// nothing new may be begun and waited for.
+// waiter, which is nil where the asker does not wait. f is nil where it would be
+// begun for an asker that neither waits nor returns. ok is false where nothing
+// new may be begun and waited for.
 func (e *Engine) join(a *ask, w *waiter) (f *flight, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f = e.flights[a.key]
 	if e.closed || (f == nil && len(e.flights) >= maxFlights) {
 		return nil, false
+	}
+	if f == nil && w == nil && !a.returns() {
+		return nil, true
 	}
 	if w != nil && w.capped {
 		if e.waiting >= orDefault(a.st.MaxWaiting, 80) {
@@ -218,7 +232,7 @@ func (e *Engine) join(a *ask, w *waiter) (f *flight, ok bool) {
 	}
 	f.retry = f.retry || a.q.RetryGreylisted
 	if w == nil {
-		f.kept = true
+		f.kept = f.kept || a.returns()
 		return f, true
 	}
 	f.waiters[w] = struct{}{}

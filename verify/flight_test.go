@@ -261,10 +261,66 @@ func TestCutOffDialogueIsAskedAgain(t *testing.T) {
 	}
 }
 
+// An asker without time gets what is known, and what nobody comes back for is
+// not begun: not even where a probe of the address is queued for others.
+func TestBudgetZeroAfterAccept(t *testing.T) {
+	const user = "user@example.test"
+	noTime := func(accepted bool) func(*Query) {
+		return func(q *Query) { q.Budget, q.Uncapped, q.AcceptedWhenLeft = 0, false, accepted }
+	}
+	other := func(q *Query) { q.Budget, q.Uncapped, q.AcceptedWhenLeft = 8*time.Second, false, true }
+	for _, c := range []struct {
+		name     string
+		accepted bool
+		all      bool
+		beside   bool // another asker waits, who is told accept in the end
+		asked    bool
+	}{
+		{name: "deferred", asked: true},
+		{name: "accepted", accepted: true},
+		{name: "accepted, after_accept queue", accepted: true, all: true, asked: true},
+		{name: "accepted, beside one that waits", accepted: true, beside: true},
+		{name: "deferred, beside one that waits", beside: true, asked: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+				w.st.AfterAcceptAll = c.all
+				w.pacer.delay, w.pacer.eta = 20*time.Second, time.Second
+				if c.beside {
+					go w.with(user, other)
+					synctest.Wait()
+				}
+				if v := w.with(user, noTime(c.accepted)); v.Reason != verdict.Pending || v.RetryAfter <= 0 {
+					t.Errorf("%s, retry after %v", v.Reason, v.RetryAfter)
+				}
+				time.Sleep(time.Minute)
+				if asked := len(w.pacer.log()) == 1; asked != c.asked {
+					t.Errorf("asked %v", asked)
+				}
+				if flown := w.dns.lookups == 1; flown != (c.asked || c.beside) {
+					t.Errorf("a flight %v", flown)
+				}
+			})
+		})
+	}
+}
+
+func TestBudgetZeroGetsWhatIsKnown(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.want("nobody@example.test", verdict.MailboxNotFound)
+		time.Sleep(13 * time.Hour)
+		v := w.with("nobody@example.test", func(q *Query) { q.Budget, q.AcceptedWhenLeft = 0, true })
+		synctest.Wait()
+		if v.Reason != verdict.MailboxNotFound || len(w.pacer.log()) != 1 {
+			t.Errorf("%s, asked %q", v.Reason, w.pacer.log())
+		}
+	})
+}
+
 func TestBudgetZeroBeginsBehind(t *testing.T) {
 	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
 		w.pacer.delay = 20 * time.Second
-		v := w.with("user@example.test", func(q *Query) { q.Budget, q.AcceptedWhenLeft = 0, true })
+		v := w.with("user@example.test", func(q *Query) { q.Budget = 0 })
 		if v.Reason != verdict.Pending || v.RetryAfter <= 0 {
 			t.Errorf("%s, retry after %v", v.Reason, v.RetryAfter)
 		}

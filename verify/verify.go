@@ -159,7 +159,8 @@ type Query struct {
 	// Probe permits DNS and a dialogue; without it only what is known.
 	Probe bool
 	// Budget is what the asker waits at most. Zero: it does not wait, but
-	// what is not known is begun behind.
+	// what is not known is begun behind if it is to come back for the answer
+	// (AcceptedWhenLeft).
 	Budget time.Duration
 	// Settled reports whether the asker's decision is the same for each of
 	// the possible reasons (with these tags). It must be pure and quick. nil:
@@ -171,8 +172,8 @@ type Query struct {
 	Why      pace.Why // zero: ask
 	// AcceptedWhenLeft says that an asker who leaves without a final verdict
 	// (pending, settled, ctx) tells the MTA accept, so that a probe which is
-	// still queued then is dropped, unless AfterAcceptAll. Without it the
-	// probe goes on behind.
+	// still queued then is dropped, and none is begun for an asker without
+	// Budget, unless AfterAcceptAll. Without it the probe goes on behind.
 	AcceptedWhenLeft bool
 	// RetryGreylisted puts an address that turns out greylisted on the
 	// schedule of retries: set it where the asker will come back for the
