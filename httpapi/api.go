@@ -53,8 +53,8 @@ type Part string
 const (
 	PartStore  Part = "store"  // verdicts do not reach the disk
 	PartAudit  Part = "audit"  // audit lines were lost, or cannot be written
-	PartBlind  Part = "blind"  // no MX of any site can be reached
-	PartDNS    Part = "dns"    // no name server answers
+	PartBlind  Part = "blind"  // no MX of any site can be reached, or no connection be opened
+	PartDNS    Part = "dns"    // no name server answers, or can be asked
 	PartConfig Part = "config" // the last reload was refused; the old configuration is in force
 )
 

@@ -188,8 +188,12 @@ func (e *Engine) positive(ctx context.Context, f *flight, s session, v verdict.V
 		a := s.Ask(ctx, ctl, pace.KindPositive)
 		e.weigh(f, v, judgePositive(a, known), confirmation{ctl, known, a, s})
 	}
-	j.drop = func(pace.Outcome) {
+	j.drop = func(o pace.Outcome) {
 		defer e.rescue(f, "control")
+		if o.Ours {
+			e.finish(f, e.unasked(f, o))
+			return
+		}
 		e.finish(f, e.as(f, v, verdict.TemporaryFailure, verdict.FromProbe))
 	}
 	if _, refused := e.queue(f, j); refused != nil {

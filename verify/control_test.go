@@ -310,21 +310,28 @@ func TestPositiveControl(t *testing.T) {
 }
 
 func TestControlThatCannotBeQueued(t *testing.T) {
-	for _, late := range []bool{false, true} {
+	for _, c := range []struct {
+		late, ours bool
+		want       verdict.Reason
+	}{
+		{want: verdict.TemporaryFailure},
+		{late: true, want: verdict.TemporaryFailure},
+		{late: true, ours: true, want: verdict.NotProbed}, // this host could not connect
+	} {
 		inWorld(t, provider.UnknownTruth, func(t *testing.T, w *world) {
 			w.pacer.canAsk = func(pace.Kind, int) bool { return false }
 			no := func(j job) *pace.Outcome {
 				if j.kind == pace.KindPositive {
-					return &pace.Outcome{Reason: verdict.NotProbed}
+					return &pace.Outcome{Reason: verdict.NotProbed, Ours: c.ours}
 				}
 				return nil
 			}
-			if late {
+			if c.late {
 				w.pacer.drop = no
 			} else {
 				w.pacer.refuse = no
 			}
-			w.want("nobody@example.test", verdict.TemporaryFailure)
+			w.want("nobody@example.test", c.want)
 		})
 	}
 }

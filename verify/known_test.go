@@ -59,6 +59,7 @@ func TestOutcomesWithoutDialogue(t *testing.T) {
 		{"reserved", func(w *world) { w.dns.outcome = mx.Reserved }, verdict.MXReserved, verdict.FromDNS, true},
 		{"failed", func(w *world) { w.dns.outcome = mx.Failed }, verdict.DNSFailure, verdict.FromDNS, true},
 		{"failed and blind", func(w *world) { w.dns.outcome, w.dns.blind = mx.Failed, true }, verdict.NotProbed, "", false},
+		{"trouble of our own", func(w *world) { w.dns.outcome = mx.Unasked }, verdict.NotProbed, "", false},
 		{"forbidden", func(w *world) { w.terms.Probing = false }, verdict.NotProbed, "", false},
 		{"accept-all provider", func(w *world) { w.terms.Truth = provider.AcceptAll }, verdict.AcceptAll, verdict.FromList, true},
 		{"unfit", func(w *world) { w.st.Unfit = "no hostname" }, verdict.NotProbed, "", false},

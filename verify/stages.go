@@ -150,7 +150,7 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 		return e.placed(f, notProbed("no name server answers")), true
 	}
 	r := f.st.Resolver.Lookup(e.ctx, f.addr.Domain())
-	if wasBlind && r.Outcome != mx.Failed && f.st.Resolver.Blind() {
+	if wasBlind && r.Outcome != mx.Failed && r.Outcome != mx.Unasked && f.st.Resolver.Blind() {
 		e.blindTrial(time.Time{}) // known there already: no trial of the network
 	}
 	if hasMX(r) {
@@ -179,6 +179,8 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 		if f.st.Resolver.Blind() || e.ctx.Err() != nil {
 			reason = verdict.NotProbed
 		}
+	case mx.Unasked:
+		reason = verdict.NotProbed
 	}
 	origin := verdict.FromDNS
 	if reason == verdict.NotProbed {

@@ -29,7 +29,8 @@ import (
 
 // Resolver finds the MXs of a domain; *mx.Resolver is one.
 type Resolver interface {
-	// Lookup never fails: what could not be found out is mx.Failed.
+	// Lookup never fails: what could not be found out is mx.Failed, or
+	// mx.Unasked where the fault is our own.
 	Lookup(ctx context.Context, d address.Domain) mx.Route
 	// Blind reports that the DNS answers nothing at all (rule 12).
 	Blind() bool

@@ -32,10 +32,15 @@ func (d *Daemon) Health() []httpapi.Trouble {
 	if err := d.audit.Healthy(); err != nil {
 		add(httpapi.PartAudit, err.Error())
 	}
-	if d.pacer.Blind() {
+	if why := d.pacer.Trouble(); why != "" {
+		add(httpapi.PartBlind, "this host could not open the last connection: "+why)
+	} else if d.pacer.Blind() {
 		add(httpapi.PartBlind, "the last 5 different sites could not be connected to; one trial every 30 s")
 	}
-	if d.current.Load().resolver.Blind() {
+	resolver := d.current.Load().resolver
+	if why := resolver.Trouble(); why != "" {
+		add(httpapi.PartDNS, "this host could not ask a name server: "+why)
+	} else if resolver.Blind() {
 		add(httpapi.PartDNS, "no DNS query has been answered for 5 s")
 	}
 	if text := d.lastError.Load(); text != nil {

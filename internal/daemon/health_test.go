@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,6 +126,45 @@ func TestBlindDNS(t *testing.T) {
 		time.Sleep(31 * time.Second) // of the bubble
 		w.wellBehaved()
 		w.red()
+	})
+}
+
+// TestOwnTrouble: what this host lacks is told of it, not of the recipient:
+// nothing is refused, deferred or stored, health is red, and all is well as soon
+// as the trouble is over.
+func TestOwnTrouble(t *testing.T) {
+	policy := `defer = ["unreachable", "timeout", "dns_failure", "temporary_failure"]`
+	inWorld(t, worldOptions{policy: policy}, func(t *testing.T, w *world) {
+		w.Site("far.test", lab.Host{Exists: exists("ada")})
+		w.Site("other.test", lab.Host{Exists: exists("ada")})
+		passes := func(rcpt string) {
+			t.Helper()
+			if got := w.rcpt(rcpt); got != "DUNNO" {
+				t.Errorf("%s: %q", rcpt, got)
+			}
+			if d := w.decided(rcpt); d["reason"] != "not_probed" {
+				t.Errorf("%s: %v", rcpt, d)
+			}
+		}
+		w.noSocket.Store(&net.OpError{Op: "dial", Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)})
+		passes("nobody@far.test")
+		w.red(httpapi.PartBlind)
+		w.noSocket.Store(nil)
+		if got := w.rcpt("nobody@far.test"); !strings.HasPrefix(got, "550 5.1.1") {
+			t.Errorf("with sockets: %q", got)
+		}
+		w.red()
+
+		w.noSocketDNS.Store(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)})
+		passes("nobody@other.test")
+		w.red(httpapi.PartDNS)
+		w.noSocketDNS.Store(nil)
+		time.Sleep(40 * time.Second) // of the bubble
+		if got := w.rcpt("nobody@other.test"); !strings.HasPrefix(got, "550 5.1.1") {
+			t.Errorf("with sockets: %q", got)
+		}
+		w.red()
+		w.wellBehaved()
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,9 @@ type world struct {
 	cancel  context.CancelFunc
 	ended   chan error
 	fresh   int // names made so far
+	// What this host lacks, so that it cannot open a socket to a mail server, or
+	// to a name server; nil: nothing.
+	noSocket, noSocketDNS atomic.Pointer[net.OpError]
 }
 
 // inWorld starts a world, runs f in it, and stops it.
@@ -143,8 +147,16 @@ func (w *world) make() (*Daemon, error) {
 		Logger:    slog.New(slog.NewTextHandler(&w.journal, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Listeners: listeners, Notify: w.states.add,
 		Network: Network{
-			DialDNS: w.Dial,
+			DialDNS: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if err := w.noSocketDNS.Load(); err != nil {
+					return nil, err
+				}
+				return w.Dial(ctx, network, addr)
+			},
 			DialMX: func(ctx context.Context, src netip.Addr, dst netip.AddrPort) (net.Conn, error) {
+				if err := w.noSocket.Load(); err != nil {
+					return nil, err
+				}
 				return w.DialFrom(ctx, src, "tcp", dst.String())
 			},
 			OwnAddrs: func() ([]net.Addr, error) {

@@ -43,6 +43,7 @@ const (
 	NoTarget Outcome = "no_target" // MX records, but no target that has an address
 	Reserved Outcome = "reserved"  // all addresses, or all hosts, are ones that are never dialled
 	Failed   Outcome = "failed"    // SERVFAIL, time-out, a negative answer that could not be proven
+	Unasked  Outcome = "unasked"   // failed while this host itself had trouble: not a word about the domain
 )
 
 // Site is the ordered set of MX names: lower case, no trailing dot, by
@@ -217,24 +218,35 @@ func (r *Resolver) Close() {
 	r.canaries.close()
 }
 
-// Lookup never fails: what could not be found out is Outcome Failed. Answers
-// are cached by their TTL (30 s to 1 h), askers of one domain share one lookup,
+// Lookup never fails: what could not be found out is Outcome Failed, or Unasked
+// while this host has trouble of its own (Trouble). Answers are cached by their TTL (30 s to 1 h), askers of one domain share one lookup,
 // and ctx ends only the wait of this asker.
 func (r *Resolver) Lookup(ctx context.Context, d address.Domain) Route {
 	if d.IsZero() {
 		return failedRoute(d, "no domain")
 	}
 	p, err := r.routes.get(ctx, d)
+	var route Route
 	if err != nil {
-		return failedRoute(d, "no answer yet: "+err.Error())
+		route = failedRoute(d, "no answer yet: "+err.Error())
+	} else {
+		route = p.draw(r.guard)
 	}
-	return p.draw(r.guard)
+	if route.Outcome == Failed && r.Trouble() != "" {
+		route.Outcome = Unasked
+	}
+	return route
 }
 
 // Blind reports that no query of any name got an answer (any rcode is one) for
 // 5 s while at least 3 names were asked (docs/design.md, rule 12). It stays true
 // until an answer comes, so somebody has to go on trying.
 func (r *Resolver) Blind() bool { return r.sight.blind() }
+
+// Trouble says why this host could not ask a name server of late, although
+// nobody else had a part in it (no socket, no permission, no address); empty
+// where it always could.
+func (r *Resolver) Trouble() string { return r.sight.lately() }
 
 func failedRoute(d address.Domain, detail string) Route {
 	return Route{Domain: d, Outcome: Failed, Detail: detail, Expires: time.Now().Add(failureTTL)}

@@ -45,7 +45,10 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int
 		s := r.servers[i]
 		m, err := r.try(ctx, s, name, qtype)
 		if err != nil {
-			if ctx.Err() == nil && !errors.Is(err, errUnusable) {
+			switch {
+			case OurTrouble(err):
+				r.sight.hampered(cause(err))
+			case ctx.Err() == nil && !errors.Is(err, errUnusable):
 				s.silent()
 			}
 			heard := last.heard || errors.Is(err, errUnusable)
@@ -119,6 +122,9 @@ func (r *Resolver) askCanary(ctx context.Context, server int) bool {
 func (r *Resolver) sings(ctx context.Context, server int, name string, qtype uint16) bool {
 	m, err := r.try(ctx, r.servers[server], name, qtype)
 	if err != nil {
+		if OurTrouble(err) {
+			r.sight.hampered(cause(err))
+		}
 		return false
 	}
 	switch interpret(m, name, qtype).kind {

@@ -11,6 +11,9 @@ const (
 	// sightGap: names asked longer ago than this before the next one say
 	// nothing about the network of now.
 	sightGap = 30 * time.Second
+	// troubleTime is how long trouble of our own is remembered: what was cached
+	// of it has been forgotten by then.
+	troubleTime = canaryPeriod + defaultBudget
 )
 
 // sight knows whether the name servers answer at all (docs/design.md, rule 12).
@@ -22,6 +25,9 @@ type sight struct {
 	since time.Time // when the first of them was asked
 	last  time.Time // when the last question went out
 	lost  bool      // found blind, until an answer comes
+
+	trouble string    // why we last could not ask
+	at      time.Time // when
 }
 
 // asked notes that a query for the name goes out.
@@ -58,6 +64,23 @@ func (s *sight) blind() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.judge(time.Now())
+}
+
+// hampered notes that we could not ask: trouble of this host.
+func (s *sight) hampered(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble, s.at = why, time.Now()
+}
+
+// lately is why we could not ask of late; empty: we could.
+func (s *sight) lately() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.at) >= troubleTime {
+		return ""
+	}
+	return s.trouble
 }
 
 // judge decides anew. s.mu is held.

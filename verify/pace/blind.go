@@ -20,6 +20,9 @@ type blind struct {
 	on     bool
 	misses []miss // the last different sites, oldest first
 	trial  tick   // when the next job may look
+	// trouble is why this host could not even open a socket the last time;
+	// empty when it could. That is no blindness: it says nothing of the network.
+	trouble string
 }
 
 // miss is a site that did not connect.
@@ -30,6 +33,7 @@ type miss struct {
 
 // seen notes that somebody was connected to: the count starts anew.
 func (p *Pacer) seen() {
+	p.unhampered()
 	p.blind.misses = p.blind.misses[:0]
 	if p.blind.on {
 		p.blind.on = false
@@ -41,6 +45,7 @@ func (p *Pacer) seen() {
 // minutes where a firewall swallows everything. Walks under way go on, and
 // the first that connects ends the blindness.
 func (p *Pacer) unseen(site scopeKey) {
+	p.unhampered()
 	b := &p.blind
 	b.misses = slices.DeleteFunc(b.misses, func(m miss) bool { return m.site == site || p.now-m.at > blindWithin })
 	b.misses = append(b.misses, miss{site, p.now})
@@ -64,6 +69,22 @@ func (p *Pacer) unseen(site scopeKey) {
 	}
 }
 
+// hampered notes that this host could not open a socket.
+func (p *Pacer) hampered(why string) {
+	if p.blind.trouble == "" {
+		p.note(slog.LevelWarn, "this host cannot open connections", "error", why)
+	}
+	p.blind.trouble = why
+}
+
+// unhampered notes that it could.
+func (p *Pacer) unhampered() {
+	if p.blind.trouble != "" {
+		p.blind.trouble = ""
+		p.note(slog.LevelInfo, "this host can open connections again")
+	}
+}
+
 // mayLook reports whether a new job may go out: always, unless we are blind;
 // then one in 30 seconds.
 func (p *Pacer) mayLook() (may, trial bool) {
@@ -71,6 +92,14 @@ func (p *Pacer) mayLook() (may, trial bool) {
 		return true, false
 	}
 	return p.now >= p.blind.trial, true
+}
+
+// Trouble says why this host could not open the last socket that it wanted for
+// a dialogue; empty when it could.
+func (p *Pacer) Trouble() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.blind.trouble
 }
 
 // Blind reports rule 12's connection half.

@@ -2,8 +2,12 @@ package pace
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,4 +86,75 @@ func TestBlindEmptiesTheQueue(t *testing.T) {
 			t.Errorf("results %v", count)
 		}
 	})
+}
+
+// noSocket is how the kernel says that we have used up our descriptors.
+var noSocket = &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+
+// A socket that this host cannot open says nothing of the address, of the site
+// or of the network.
+func TestOwnTrouble(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.lacks(noSocket, netip.Addr{})
+		var routes []mx.Route
+		for i := range 6 {
+			routes = append(routes, w.site(fmt.Sprintf("good%d.test", i), lab.Host{Exists: everybody}, lab.Host{Exists: everybody}))
+		}
+		for _, r := range routes {
+			got := w.submit(r, "ann", nil).wait()
+			if got.dropped == nil || got.dropped.Reason != "not_probed" || !got.dropped.Ours {
+				t.Errorf("without a socket: %+v", got.dropped)
+			}
+		}
+		if why := w.p.Trouble(); !strings.Contains(why, "too many open files") {
+			t.Errorf("trouble %q", why)
+		}
+		if w.p.Blind() {
+			t.Error("blind to a network that was not tried")
+		}
+		w.p.mu.Lock()
+		for k, s := range w.p.sites {
+			if len(s.failed) > 0 {
+				t.Errorf("%s: failed %v", k.name, s.failed)
+			}
+		}
+		w.p.mu.Unlock()
+		w.lacks(nil)
+		for _, r := range routes {
+			w.want("with sockets", w.ask(r, "ann"), "accepted")
+		}
+		if got := w.told(); len(got) > 0 || w.p.Trouble() != "" {
+			t.Errorf("breakers %q, trouble %q", got, w.p.Trouble())
+		}
+	})
+}
+
+// Where one target of a walk could not be tried, the others are; and the walk
+// does not blame the site for it.
+func TestOwnTroubleOnAWalk(t *testing.T) {
+	good := lab.Host{Exists: everybody}
+	busy := lab.Host{Greeting: "421 4.3.0 mail system is going down"}
+	for _, c := range []struct {
+		name  string
+		hosts []lab.Host
+		lack  int // the host for which there is no socket
+		want  string
+		told  int // breakers that open: of hosts
+	}{
+		{"another will do", []lab.Host{good, good}, 0, "accepted", 0},
+		{"another is dead", []lab.Host{good, {Dead: true}}, 0, "dropped not_probed", 0},
+		{"another refuses", []lab.Host{busy, good}, 1, "dropped not_probed", 1},
+		{"two others refuse", []lab.Host{good, busy, busy}, 0, "dropped temporary_failure", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inWorld(t, nil, func(w *world) {
+				r := w.site("walk.test", c.hosts...)
+				w.lacks(noSocket, r.Targets[c.lack].Addr)
+				w.want("answer", w.ask(r, "ann"), c.want)
+				if got := w.told(); len(got) != c.told {
+					t.Errorf("opened %q", got)
+				}
+			})
+		})
+	}
 }

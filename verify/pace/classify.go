@@ -68,7 +68,7 @@ func failureReason(f probe.Failure) verdict.Reason {
 		return verdict.ProtocolError
 	case probe.NoSMTPUTF8:
 		return verdict.SMTPUTF8Unsupported
-	case probe.Canceled:
+	case probe.Canceled, probe.LocalTrouble:
 		return verdict.NotProbed
 	case probe.NoFailure, probe.Lost, probe.TLSFailed:
 	}

@@ -128,6 +128,9 @@ type Outcome struct {
 	Evidence verdict.Evidence
 	ProbeID  string
 	Detail   string // "queue full", "breaker open until …", "blind", "queue timeout" …
+	// Ours: this host could not open a connection, which is not a word about
+	// anybody. Reason is not_probed.
+	Ours bool
 }
 
 // Answer is one asked RCPT with its judgement.

@@ -21,6 +21,7 @@ import (
 // What Outcome.Detail says.
 const (
 	detailBlind     = "blind: the last sites tried all failed to connect"
+	detailOurs      = "this host could not open a connection"
 	detailStopping  = "stopping"
 	detailForbidden = "the provider forbids probing"
 	detailZero      = "a limit of zero forbids probing"

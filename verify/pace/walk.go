@@ -27,6 +27,7 @@ type walk struct {
 	evidence verdict.Evidence // of the last attempt
 	reason   verdict.Reason   // timeout, until something else happened
 	refusals int              // greetings refused, dropped or never said
+	ours     bool             // a target could not be tried: trouble of this host
 }
 
 // outcome ends the job with the reason and what the walk has seen.
@@ -147,6 +148,10 @@ func (p *Pacer) walked(e *entry) {
 	switch {
 	case w == nil || len(w.tried) == 0:
 		p.drop(e, p.resting(e))
+	case w.ours && w.refusals < maxRefusals:
+		o := w.outcome(verdict.NotProbed, detailOurs)
+		o.Ours = true
+		p.drop(e, o)
 	case w.refusals > 0:
 		// The one further host that might have greeted us could not be had.
 		p.trip(e, tripped{
@@ -186,6 +191,13 @@ func (p *Pacer) openFailed(c *conn, e *entry, t probe.Transcript, last probe.Ste
 		if w.refusals == 0 && last.Failure != probe.ConnectTimeout {
 			w.reason = verdict.Unreachable
 		}
+		p.walkOn(e)
+		return
+	case probe.LocalTrouble:
+		// Neither the address nor the site nor the network has to do with it.
+		p.releaseHost(e, c.target.Host.Name)
+		p.hampered(last.Detail)
+		w.ours = true
 		p.walkOn(e)
 		return
 	case probe.Canceled:

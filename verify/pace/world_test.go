@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -37,6 +38,7 @@ type world struct {
 	mu        sync.Mutex
 	dialogues []Dialogue
 	changes   []BreakerChange
+	noSocket  map[netip.Addr]error // instead of a connection to there; the zero address: to anywhere
 }
 
 // memory is a Memory that survives its pacer. Puts reach its disk after batch.
@@ -135,6 +137,12 @@ func newWorld(t testing.TB, mem *memory, change func(*Settings)) *world {
 // start makes and starts a pacer over the world's network and memory.
 func (w *world) start() {
 	dial := func(ctx context.Context, src netip.Addr, dst netip.AddrPort) (net.Conn, error) {
+		w.mu.Lock()
+		err := cmp.Or(w.noSocket[dst.Addr()], w.noSocket[netip.Addr{}])
+		w.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
 		return w.net.DialFrom(ctx, src, "tcp", dst.String())
 	}
 	p, err := New(Options{
@@ -170,6 +178,16 @@ func (w *world) stopPacer() {
 	defer cancel()
 	if err := w.p.Stop(ctx); err != nil {
 		w.t.Error(err)
+	}
+}
+
+// lacks has each dial to the addresses fail with the error; nil ends that.
+func (w *world) lacks(err error, to ...netip.Addr) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noSocket = map[netip.Addr]error{}
+	for _, a := range to {
+		w.noSocket[a] = err
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"rcptgate/verify/mx"
 	"rcptgate/verify/verdict"
 )
 
@@ -77,7 +78,7 @@ func (a *attempt) connect(ctx context.Context) (*guard, Step) {
 		return nil, a.rec.add(Step{Stage: verdict.Connect, Failure: f, Detail: printable(detail), At: at, Took: time.Since(at)})
 	}
 	if h := a.r.Source.HELO; h == "" || strings.ContainsAny(h, " \t\r\n") {
-		return refuse(ConnectFailed, fmt.Sprintf("%q is no name to greet with", h))
+		return refuse(LocalTrouble, fmt.Sprintf("%q is no name to greet with", h))
 	}
 	deadline := at.Add(a.p.o.Connect)
 	if deadline.After(a.budget) {
@@ -93,6 +94,8 @@ func (a *attempt) connect(ctx context.Context) (*guard, Step) {
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 			return refuse(Canceled, "")
+		case mx.OurTrouble(err):
+			return refuse(LocalTrouble, err.Error())
 		case errors.Is(err, syscall.ECONNREFUSED):
 			return refuse(ConnectRefused, err.Error())
 		case dctx.Err() != nil, errors.As(err, &ne) && ne.Timeout():

@@ -124,6 +124,17 @@ func TestDialErrors(t *testing.T) {
 			t.Errorf("want %s, got %+v", want, last)
 		}
 	}
+	// What this host cannot do is no word about the far end.
+	for _, errno := range []syscall.Errno{
+		syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.EACCES, syscall.EPERM, syscall.EAGAIN,
+	} {
+		err := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}
+		p := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return nil, err }})
+		if s, _, last := p.Open(t.Context(), request(t)); s != nil || last.Failure != LocalTrouble || !last.Ends() {
+			t.Errorf("%v: got %+v", errno, last)
+		}
+	}
 	probing(t, func(t *testing.T, _ *Prober) {
 		hang := func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
 			<-ctx.Done()
@@ -141,10 +152,20 @@ func TestDialErrors(t *testing.T) {
 		}
 		r := request(t)
 		r.Source.HELO = "a b"
-		if _, _, last := p.Open(t.Context(), r); last.Failure != ConnectFailed {
+		if _, _, last := p.Open(t.Context(), r); last.Failure != LocalTrouble {
 			t.Errorf("got %+v", last)
 		}
 	})
+}
+
+// TestDialFromForeignSource: an address that this host does not have is our own
+// mistake. Nothing leaves the host.
+func TestDialFromForeignSource(t *testing.T) {
+	r := request(t)
+	r.Target.Addr, r.Source.IP = netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("203.0.113.5")
+	if s, _, last := New(Options{}).Open(t.Context(), r); s != nil || last.Failure != LocalTrouble {
+		t.Errorf("got %+v", last)
+	}
 }
 
 // TestDialBindsSource connects on loopback from a chosen address.

@@ -46,7 +46,8 @@ const (
 	NoFailure      Failure = ""
 	ConnectRefused Failure = "connect_refused"
 	ConnectTimeout Failure = "connect_timeout"
-	ConnectFailed  Failure = "connect_failed" // no route, network down, source not bindable
+	ConnectFailed  Failure = "connect_failed" // no route, network down
+	LocalTrouble   Failure = "local_trouble"  // no socket of ours: nobody else has to do with it
 	Lost           Failure = "lost"           // end of file or reset
 	TimedOut       Failure = "timeout"
 	Protocol       Failure = "protocol_error" // what no SMTP server may say
@@ -78,7 +79,7 @@ func (s Step) Ends() bool {
 		return s.Reply.Code == 421 || s.Reply.Code == 521
 	case NoSMTPUTF8:
 		return false
-	case ConnectRefused, ConnectTimeout, ConnectFailed, Lost, TimedOut, Protocol, TLSFailed, Canceled:
+	case ConnectRefused, ConnectTimeout, ConnectFailed, LocalTrouble, Lost, TimedOut, Protocol, TLSFailed, Canceled:
 		return true
 	}
 	return true

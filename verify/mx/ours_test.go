@@ -1,0 +1,124 @@
+package mx
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// lacking stands between a resolver and its servers: sockets fail to open, or to
+// write a question that holds a name, with an error of this host.
+type lacking struct {
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	mu    sync.Mutex
+	open  error
+	write error
+	name  string // such as "example"
+}
+
+func (l *lacking) set(open, write error, name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open, l.write, l.name = open, write, name
+}
+
+func (l *lacking) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open != nil {
+		return nil, l.open
+	}
+	c, err := l.dial(ctx, network, addr)
+	if err != nil || l.write == nil {
+		return c, err
+	}
+	return &muted{c, l.write, l.name}, nil
+}
+
+type muted struct {
+	net.Conn
+	err  error
+	name string
+}
+
+func (m *muted) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte(m.name)) {
+		return 0, m.err
+	}
+	return m.Conn.Write(b)
+}
+
+func sysError(call string, errno syscall.Errno) error {
+	return &net.OpError{Op: call, Err: os.NewSyscallError(call, errno)}
+}
+
+// TestUnasked: what fails because this host has no socket says nothing of the
+// domain, nor of the name server; neither does what is remembered of it.
+func TestUnasked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name        string
+		open, write error
+		of          string
+	}{
+		{"no descriptor", sysError("socket", syscall.EMFILE), nil, ""},
+		{"no address", sysError("bind", syscall.EADDRNOTAVAIL), nil, ""},
+		{"no permission for the question", nil, sysError("write", syscall.EPERM), "none"},
+		{"no permission for the canary", nil, sysError("write", syscall.EPERM), "canary"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPiped(zone("canary.test. 300 IN MX 10 m.canary.test."))
+				l := &lacking{dial: p.dial}
+				r := newTest(t, Options{Servers: p.addrs(), Dial: l.Dial, Canary: domain(t, "canary.test")})
+				l.set(c.open, c.write, c.of)
+				got := r.Lookup(t.Context(), domain(t, "none.test"))
+				if got.Outcome != Unasked || r.Trouble() == "" || r.servers[0].isDown() {
+					t.Errorf("%s %q, trouble %q, server down %v", got.Outcome, got.Detail, r.Trouble(), r.servers[0].isDown())
+				}
+				l.set(nil, nil, "")
+				for range 12 {
+					if got := r.Lookup(t.Context(), domain(t, "none.test")).Outcome; got != Unasked && got != NXDomain {
+						t.Errorf("%s, out of memory", got)
+					}
+					time.Sleep(5 * time.Second)
+				}
+				if got := r.Lookup(t.Context(), domain(t, "none.test")); got.Outcome != NXDomain || r.Trouble() != "" {
+					t.Errorf("a minute later: %s %q, trouble %q", got.Outcome, got.Detail, r.Trouble())
+				}
+				p.end(r)
+			})
+		})
+	}
+}
+
+// TestNetworkTroubleIsNotOurs, nor is what a server says.
+func TestNetworkTroubleIsNotOurs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped(rcode(dns.RcodeServerFailure))
+		l := &lacking{dial: p.dial}
+		r := newTest(t, Options{Servers: p.addrs(), Dial: l.Dial})
+		for i, err := range []error{
+			nil, sysError("connect", syscall.ENETUNREACH), sysError("connect", syscall.ECONNREFUSED), os.ErrDeadlineExceeded,
+		} {
+			l.set(err, nil, "")
+			got := r.Lookup(t.Context(), domain(t, strings.Repeat("x", i+1)+".test"))
+			if got.Outcome != Failed || r.Trouble() != "" {
+				t.Errorf("%v: %s %q, trouble %q", err, got.Outcome, got.Detail, r.Trouble())
+			}
+		}
+		p.end(r)
+	})
+}
