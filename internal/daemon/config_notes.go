@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ func (c *Config) Warnings() []string {
 	if len(c.Probe.AllowMX) > 0 {
 		add("[probe] allow_mx: mail servers in networks that are reserved or private are probed")
 	}
+	notes = append(notes, c.foreignSources()...)
 	notes = append(notes, c.probingAllowed()...)
 	if c.Milter.Decide != "end" && c.Milter.OnPartial != milter.Keep {
 		add(`[milter] on_partial = %q has no effect without decide = "end"`, c.Milter.OnPartial)
@@ -53,6 +55,26 @@ func (c *Config) Warnings() []string {
 	// Its errors and unreachable rules are mistakes, which a Config has none of.
 	_, more, _ := policy.NewSettings(c.policySource())
 	return append(notes, more...)
+}
+
+// foreignSources names the sources that nothing can come from: it may be that
+// their address is still to be given to this host.
+func (c *Config) foreignSources() []string {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var notes []string
+	for _, s := range c.sources() {
+		foreign := s.IP.IsValid() && !s.IP.IsLoopback() && !slices.ContainsFunc(own, func(a net.Addr) bool {
+			n, ok := a.(*net.IPNet)
+			return ok && n.IP.Equal(s.IP.AsSlice())
+		})
+		if foreign {
+			notes = append(notes, fmt.Sprintf("[[probe.source]] ip = %q is no address of this host: nothing can be probed from it", s.IP))
+		}
+	}
+	return notes
 }
 
 // probingAllowed names each permission to probe where the book forbids it.

@@ -412,9 +412,25 @@ probing = "allowed"
 	if !slices.Contains(c.Warnings(), `[milter] on_partial = "delete": hopeless recipients are removed from a message and nobody is told`) {
 		t.Errorf("nothing of delete in %q", c.Warnings())
 	}
-	c, err = Parse("f", []byte("hostname = 'out1.rcptgate.org'\n[probe]\nsender = 'verify@rcptgate.org'\n"))
-	if err != nil || len(c.Warnings()) > 0 {
-		t.Errorf("%v %q", err, c.Warnings())
+}
+
+// TestOneNote: what a file that is well otherwise is noted for.
+func TestOneNote(t *testing.T) {
+	t.Parallel()
+	const fit = "hostname = 'out1.rcptgate.org'\n[probe]\nsender = 'verify@rcptgate.org'\n"
+	for _, c := range []struct{ file, want string }{
+		{fit, ""},
+		{fit + "[[probe.source]]\nip = '192.0.2.10'\n", `[[probe.source]] ip = "192.0.2.10" is no address of this host: nothing can be probed from it`},
+		{fit + "[[probe.source]]\nip = '::ffff:127.0.0.1'\n", ""},
+		{fit + "[[probe.source]]\nip = '127.0.0.9'\n", ""}, // the whole network is this host
+	} {
+		cfg, err := Parse("f", []byte(c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(cfg.Warnings(), "\n"); got != c.want {
+			t.Errorf("%q: %s", c.file, got)
+		}
 	}
 }
 
