@@ -203,26 +203,43 @@ func (c *Config) needsRestart(old *Config) []string {
 }
 
 // Unfit says why nothing may be probed (docs/design.md, rule 13), or "": the
-// name and the sender are what a receiver sees of us and complains to.
+// name and the sender are what a receiver sees of us and complains to. A name in
+// EHLO that is not hostname has to be fit as well, and stands in for none.
 func (c *Config) Unfit() string {
 	for _, s := range c.sources() {
-		d, err := address.ParseDomain(s.HELO)
-		switch {
-		case err != nil:
+		if s.HELO == "" {
 			return "hostname is not set" // nobody can be greeted without a name
-		case c.Probe.AllowUnfitIdentity:
-		case !strings.Contains(d.String(), "."):
-			return "hostname " + s.HELO + " has no domain"
-		case isExample(d):
-			return "hostname " + s.HELO + " is an example (RFC 2606)"
+		}
+	}
+	if c.Probe.AllowUnfitIdentity {
+		return ""
+	}
+	if why := unfitName("hostname", c.helo("")); why != "" {
+		return why
+	}
+	for _, s := range c.sources() {
+		if why := unfitName("[[probe.source]] helo", s.HELO); why != "" {
+			return why
 		}
 	}
 	switch a := c.sender(); {
-	case c.Probe.AllowUnfitIdentity:
 	case a.IsNull():
 		return "[probe] sender is not set"
 	case isExample(a.Domain()):
 		return "[probe] sender " + a.External() + " is of an example domain (RFC 2606)"
+	}
+	return ""
+}
+
+// unfitName says what is wrong with a name to greet with, or "".
+func unfitName(key, name string) string {
+	switch d, err := address.ParseDomain(name); {
+	case err != nil:
+		return key + " is not set"
+	case !strings.Contains(name, "."):
+		return key + " " + name + " has no domain"
+	case isExample(d):
+		return key + " " + name + " is an example (RFC 2606)"
 	}
 	return ""
 }

@@ -353,8 +353,13 @@ func TestUnfit(t *testing.T) {
 		{"hostname = 'example.net'\n", "hostname example.net is an example (RFC 2606)"},
 		{"hostname = 'notexample.net'\n", "[probe] sender is not set"},
 		{"hostname = 'a.rcptgate.org'\n[probe]\nsender = 'a@b.localhost'\n", "[probe] sender a@b.localhost is of an example domain (RFC 2606)"},
-		{fit + "[[probe.source]]\nhelo = 'x.invalid'\n", "hostname x.invalid is an example (RFC 2606)"},
-		{"[probe]\nsender = 'verify@rcptgate.org'\n[[probe.source]]\nhelo = 'out1.rcptgate.org'\n", ""},
+		{fit + "[[probe.source]]\nhelo = 'x.invalid'\n", "[[probe.source]] helo x.invalid is an example (RFC 2606)"},
+		{fit + "[[probe.source]]\nhelo = 'out2'\n", "[[probe.source]] helo out2 has no domain"},
+		{fit + "[[probe.source]]\nhelo = 'out2.rcptgate.org'\n", ""},
+		// A helo stands in for no hostname.
+		{"[probe]\nsender = 'verify@rcptgate.org'\n[[probe.source]]\nhelo = 'out1.rcptgate.org'\n", "hostname is not set"},
+		{"hostname = 'out1.example.com'\n[probe]\nsender = 'verify@rcptgate.org'\n[[probe.source]]\nhelo = 'out1.rcptgate.org'\n", "hostname out1.example.com is an example (RFC 2606)"},
+		{"[probe]\nallow_unfit_identity = true\n[[probe.source]]\nhelo = 'out1.rcptgate.org'\n", ""},
 		{"hostname = 'out1'\n[probe]\nallow_unfit_identity = true\n", ""},
 		{"[probe]\nallow_unfit_identity = true\n", "hostname is not set"},
 	}
