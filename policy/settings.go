@@ -94,7 +94,8 @@ func (st *Settings) skips(domain string) bool {
 
 // NewSettings returns the settings, or all mistakes joined, each a *Mistake. The
 // warnings name what is allowed and surely not meant: rules that can never match,
-// reasons in both lists, enhanced codes that Postfix rewrites.
+// reasons in both lists, tags that nobody sets, enhanced codes that Postfix
+// rewrites.
 func NewSettings(s Source) (st *Settings, warnings []string, err error) {
 	c := &compiler{
 		src: &s, st: &Settings{replies: map[verdict.Reason]Template{}},
@@ -251,6 +252,9 @@ func (c *compiler) list(r *rule, key string, a Action, words []string, inherited
 		wrong := ""
 		if name, ok := strings.CutPrefix(w, "tag:"); ok {
 			wrong = r.outcome.addTag(a, verdict.Tag(name))
+			if wrong == "" && !inherited {
+				c.warn("%s: %s has no effect, as no part of this version sets that tag", key, w)
+			}
 		} else {
 			var twice bool
 			twice, wrong = r.outcome.addReason(a, verdict.Reason(w))

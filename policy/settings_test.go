@@ -197,3 +197,26 @@ func TestBothListsDefer(t *testing.T) {
 		t.Errorf("%q", warnings)
 	}
 }
+
+// TestTagsThatNobodySets: whoever lists one believes that it is refused.
+func TestTagsThatNobodySets(t *testing.T) {
+	t.Parallel()
+	def := with(func(r *Rule) { r.Reject = append(r.Reject, "tag:disposable", "tag:role") })
+	inherits, own := def, def
+	inherits.Name, own.Name, own.Reject = "inherits", "own", []string{"tag:free", "tag:typo_domain"}
+	inherits.Sender, own.Defer = []string{"a@b.example"}, []string{"tag:listed_domain"}
+	_, warnings, err := NewSettings(Source{Default: def, Rules: []Rule{inherits, own}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, w := range []string{
+		"policy.reject: tag:disposable", "policy.reject: tag:role",
+		"policy.rule[1].reject: tag:free", "policy.rule[1].reject: tag:typo_domain", "policy.rule[1].defer: tag:listed_domain",
+	} {
+		want = append(want, w+" has no effect, as no part of this version sets that tag")
+	}
+	if diff := cmp.Diff(want, warnings); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}

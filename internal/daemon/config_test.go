@@ -427,6 +427,7 @@ func TestOneNote(t *testing.T) {
 		{fit, ""},
 		{fit + "[[probe.source]]\nip = '192.0.2.10'\n", `[[probe.source]] ip = "192.0.2.10" is no address of this host: nothing can be probed from it`},
 		{fit + "[[probe.source]]\nip = '::ffff:127.0.0.1'\n", ""},
+		{fit + "[policy]\nreject = ['tag:disposable']\n", "policy.reject: tag:disposable has no effect, as no part of this version sets that tag"},
 		{fit + "[[probe.source]]\nip = '127.0.0.9'\n", ""}, // the whole network is this host
 	} {
 		cfg, err := Parse("f", []byte(c.file))
