@@ -30,6 +30,9 @@ type Network struct {
 	DialMX func(ctx context.Context, src netip.Addr, dst netip.AddrPort) (net.Conn, error)
 	// OwnAddrs lists the addresses of this host.
 	OwnAddrs func() ([]net.Addr, error)
+	// ResolvConf is the file that names the name servers where the configuration
+	// names none.
+	ResolvConf string
 }
 
 // Core is everything behind the doors: store, pacer, verdict engine, policy

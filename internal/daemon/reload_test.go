@@ -106,6 +106,33 @@ func TestReloadKeepsWhatIsLearned(t *testing.T) {
 	})
 }
 
+// TestReloadReadsResolvConf: the name servers of the system may change without a
+// word in the configuration; a resolver whose servers are the same is kept.
+func TestReloadReadsResolvConf(t *testing.T) {
+	inWorld(t, worldOptions{}, func(t *testing.T, w *world) {
+		w.Site("far.test", lab.Host{Exists: exists("ada")})
+		system := func(server string) {
+			t.Helper()
+			w.must(os.WriteFile(w.path("resolv.conf"), []byte("nameserver "+server+"\n"), 0o600))
+			w.reloadNow()
+		}
+		w.rewrite(`servers = ["198.51.100.53:53"]`, "")
+		system("192.0.2.1") // nobody
+		if got := w.rcpt("one@far.test"); got != "DUNNO" {
+			t.Errorf("of a dead server: %q", got)
+		}
+		system("198.51.100.53")
+		if got := w.rcpt("two@far.test"); !strings.HasPrefix(got, "550 5.1.1") {
+			t.Errorf("of a server that lives: %q", got)
+		}
+		kept := w.current.Load().resolver
+		system("198.51.100.53")
+		if w.current.Load().resolver != kept {
+			t.Error("the resolver was thrown away for one with the same servers")
+		}
+	})
+}
+
 // TestLogRotation: SIGHUP reopens the audit log, whatever becomes of the
 // configuration.
 func TestLogRotation(t *testing.T) {

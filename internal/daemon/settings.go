@@ -18,6 +18,7 @@ import (
 // pointer. What was begun under one value ends under it.
 type settings struct {
 	config   *Config
+	servers  []string // that the resolver asks
 	resolver *mx.Resolver
 	verify   *verify.Settings
 	pace     *pace.Settings
@@ -27,7 +28,8 @@ type settings struct {
 
 // newSettings builds the settings of a valid configuration; the error is one
 // of the machine (no name server, say). The resolver of old, which may be
-// nil, is kept with its cache where nothing that it depends on has changed.
+// nil, is kept with its cache where nothing that it depends on has changed:
+// neither the configuration nor the name servers of the system.
 func newSettings(cfg *Config, n Network, old *settings, logger *slog.Logger) (*settings, error) {
 	book, err := provider.New(cfg.overrides())
 	if err != nil {
@@ -38,11 +40,16 @@ func newSettings(cfg *Config, n Network, old *settings, logger *slog.Logger) (*s
 		return nil, err
 	}
 	s := &settings{config: cfg, pace: cfg.paceSettings(book), policy: rules, milter: cfg.milterSettings()}
-	if old != nil && sameResolver(cfg, old.config) {
+	if s.servers = cfg.dnsServers(); len(s.servers) == 0 {
+		if s.servers, err = mx.SystemServers(n.ResolvConf); err != nil {
+			return nil, fmt.Errorf("dns: %w", err)
+		}
+	}
+	if old != nil && slices.Equal(s.servers, old.servers) && sameResolver(cfg, old.config) {
 		s.resolver = old.resolver
 	} else {
 		s.resolver, err = mx.New(mx.Options{
-			Servers: cfg.dnsServers(),
+			Servers: s.servers,
 			Canary:  cfg.sender().Domain(),
 			Guard:   mx.NewGuard(cfg.ownNames(), cfg.allowMX(), n.OwnAddrs),
 			Dial:    n.DialDNS,
@@ -69,8 +76,9 @@ func newSettings(cfg *Config, n Network, old *settings, logger *slog.Logger) (*s
 	return s, nil
 }
 
-// sameResolver reports whether two configurations want the same resolver.
+// sameResolver reports whether two configurations want the same resolver, but
+// for the servers that it asks.
 func sameResolver(a, b *Config) bool {
-	return slices.Equal(a.DNS.Servers, b.DNS.Servers) && a.sender().Domain() == b.sender().Domain() &&
+	return a.sender().Domain() == b.sender().Domain() &&
 		slices.Equal(a.ownNames(), b.ownNames()) && slices.Equal(a.allowMX(), b.allowMX())
 }

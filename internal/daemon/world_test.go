@@ -147,6 +147,7 @@ func (w *world) make() (*Daemon, error) {
 		Logger:    slog.New(slog.NewTextHandler(&w.journal, &slog.HandlerOptions{Level: slog.LevelInfo})),
 		Listeners: listeners, Notify: w.states.add,
 		Network: Network{
+			ResolvConf: w.path("resolv.conf"),
 			DialDNS: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if err := w.noSocketDNS.Load(); err != nil {
 					return nil, err

@@ -294,7 +294,7 @@ func TestResolvConf(t *testing.T) {
 			t.Errorf("%q: %v, %v", in, got, err)
 		}
 	}
-	if _, err := systemServers(t.TempDir() + "/absent"); err == nil {
+	if _, err := SystemServers(t.TempDir() + "/absent"); err == nil {
 		t.Error("an absent file is taken")
 	}
 	if _, err := New(Options{}); err != nil {

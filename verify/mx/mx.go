@@ -157,7 +157,7 @@ func New(o Options) (*Resolver, error) {
 	addrs := o.Servers
 	if len(addrs) == 0 {
 		var err error
-		if addrs, err = systemServers(resolvConf); err != nil {
+		if addrs, err = SystemServers(""); err != nil {
 			return nil, err
 		}
 	}

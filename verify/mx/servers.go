@@ -1,6 +1,7 @@
 package mx
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -57,9 +58,10 @@ func (r *Resolver) order(after int) []int {
 	return append(up, down...)
 }
 
-// systemServers reads the name servers of a resolv.conf(5) file.
-func systemServers(path string) ([]string, error) {
-	f, err := os.Open(path)
+// SystemServers reads the name servers, as IP:port, of a resolv.conf(5) file;
+// path "" is /etc/resolv.conf.
+func SystemServers(path string) ([]string, error) {
+	f, err := os.Open(cmp.Or(path, resolvConf))
 	if err != nil {
 		return nil, fmt.Errorf("name servers of the system: %w", err)
 	}
