@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"rcptgate/internal/netserve"
 	"rcptgate/internal/strict"
 	"rcptgate/milter"
 	"rcptgate/policy"
@@ -31,6 +32,7 @@ func (c *Config) Warnings() []string {
 	if len(c.Probe.AllowMX) > 0 {
 		add("[probe] allow_mx: mail servers in networks that are reserved or private are probed")
 	}
+	notes = append(notes, c.missingGroups()...)
 	notes = append(notes, c.foreignSources()...)
 	notes = append(notes, c.probingAllowed()...)
 	if c.Milter.Decide != "end" && c.Milter.OnPartial != milter.Keep {
@@ -55,6 +57,29 @@ func (c *Config) Warnings() []string {
 	// Its errors and unreachable rules are mistakes, which a Config has none of.
 	_, more, _ := policy.NewSettings(c.policySource())
 	return append(notes, more...)
+}
+
+// missingGroups names the groups of sockets that this host does not have (yet):
+// serve does not start without them.
+func (c *Config) missingGroups() []string {
+	l := c.Listen
+	var notes []string
+	for _, g := range []struct {
+		key, group string
+		specs      []string
+	}{
+		{"unix_group", l.UnixGroup, slices.Concat(l.Policy, l.Milter, []string{l.HTTP})},
+		{"admin_group", l.AdminGroup, []string{l.Admin}},
+	} {
+		i := slices.IndexFunc(g.specs, func(s string) bool { return strings.HasPrefix(s, "unix:") })
+		if i < 0 {
+			continue
+		}
+		if _, err := netserve.LookupGroup(g.group); err != nil {
+			notes = append(notes, fmt.Sprintf("[listen] %s = %q is no group of this host: serve cannot open %s, and does not start", g.key, g.group, g.specs[i]))
+		}
+	}
+	return notes
 }
 
 // foreignSources names the sources that nothing can come from: it may be that

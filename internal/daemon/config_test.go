@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -370,72 +369,6 @@ func TestUnfit(t *testing.T) {
 		}
 		if got := c.Unfit(); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.file, got, tt.want)
-		}
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	t.Parallel()
-	c, err := Parse("f", []byte(`
-hostname = "out1"
-[listen]
-admin = "fd:admin"
-[probe]
-allow_unfit_identity = true
-allow_mx = ["10.0.0.0/8"]
-[milter]
-on_partial = "delete"
-[store]
-path = ""
-[policy]
-answer_budget = "40s"
-[provider.outlook]
-probing = "allowed"
-[provider.google]
-probing = "allowed"
-[site.".mx.example.net"]
-probing = "allowed"
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{
-		"[probe] allow_unfit_identity: probes go out whatever hostname and sender are",
-		"[probe] allow_mx: mail servers in networks that are reserved or private are probed",
-		`[provider.outlook] probing = "allowed": it is probed although its published rules forbid it`,
-		`[site.".mx.example.net"] probing = "allowed": it is probed where the book may forbid it`,
-		`[milter] on_partial = "delete" has no effect without decide = "end"`,
-		`[listen] admin = "fd:admin": the command line finds the daemon only at a unix: path`,
-		"[store] path is empty: verdicts, budgets and breakers are lost at each restart",
-		`[policy] answer_budget = "40s": mail servers wait no longer than 30s for a milter`,
-		"[policy] message_budget is shorter than answer_budget, which it cuts",
-	}
-	if diff := cmp.Diff(want, c.Warnings()); diff != "" {
-		t.Error(diff)
-	}
-	c.Milter.Decide = "end"
-	if !slices.Contains(c.Warnings(), `[milter] on_partial = "delete": hopeless recipients are removed from a message and nobody is told`) {
-		t.Errorf("nothing of delete in %q", c.Warnings())
-	}
-}
-
-// TestOneNote: what a file that is well otherwise is noted for.
-func TestOneNote(t *testing.T) {
-	t.Parallel()
-	const fit = "hostname = 'out1.rcptgate.org'\n[probe]\nsender = 'verify@rcptgate.org'\n"
-	for _, c := range []struct{ file, want string }{
-		{fit, ""},
-		{fit + "[[probe.source]]\nip = '192.0.2.10'\n", `[[probe.source]] ip = "192.0.2.10" is no address of this host: nothing can be probed from it`},
-		{fit + "[[probe.source]]\nip = '::ffff:127.0.0.1'\n", ""},
-		{fit + "[policy]\nreject = ['tag:disposable']\n", "policy.reject: tag:disposable has no effect, as no part of this version sets that tag"},
-		{fit + "[[probe.source]]\nip = '127.0.0.9'\n", ""}, // the whole network is this host
-	} {
-		cfg, err := Parse("f", []byte(c.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Join(cfg.Warnings(), "\n"); got != c.want {
-			t.Errorf("%q: %s", c.file, got)
 		}
 	}
 }

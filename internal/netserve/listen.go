@@ -58,7 +58,7 @@ func Listen(s Spec, u UnixOptions, fds map[string][]net.Listener) (net.Listener,
 }
 
 func listenUnix(path string, u UnixOptions) (net.Listener, error) {
-	gid, err := lookupGroup(u.Group)
+	gid, err := LookupGroup(u.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,9 @@ func bindUnix(path string, gid int, mode os.FileMode) (f *os.File, err error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-func lookupGroup(name string) (gid int, err error) {
+// LookupGroup returns the number of a group by its name or number, and -1 for "".
+// An error names the group.
+func LookupGroup(name string) (gid int, err error) {
 	if name == "" {
 		return -1, nil
 	}
