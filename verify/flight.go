@@ -51,6 +51,7 @@ func (f *flight) domain() (k [8]byte) {
 
 // waiter is one asker that waits for a flight.
 type waiter struct {
+	a      *ask
 	capped bool    // counts against the waiting caps
 	site   mx.Site // counted there, "" where not yet
 	over   bool    // above the cap of its site: leaves
@@ -76,7 +77,7 @@ func (a *ask) returns() bool { return !a.q.AcceptedWhenLeft || a.st.AfterAcceptA
 func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 	var w *waiter
 	if a.q.Budget > 0 {
-		w = &waiter{capped: !a.q.Uncapped}
+		w = &waiter{a: a, capped: !a.q.Uncapped}
 	}
 	f, ok := e.join(a, w)
 	if !ok {
@@ -99,7 +100,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 		switch {
 		case s.answered:
 			return a.known(s.sofar)
-		case w.settled(a, s):
+		case w.settled(s.possible, s.sofar):
 			w.back = returns
 			return a.known(s.sofar)
 		case s.over:
@@ -158,22 +159,23 @@ func (e *Engine) look(a *ask, f *flight, w *waiter) sight {
 	return s
 }
 
-// settled asks the asker whether its decision can still change: over all that
+// settled reports that the asker's decision can no longer change: over all that
 // it may get, what is already known included.
-func (w *waiter) settled(a *ask, s sight) bool {
+func (w *waiter) settled(possible []verdict.Reason, sofar verdict.Verdict) bool {
+	a := w.a
 	if a.q.Settled == nil {
 		return false
 	}
 	if !a.hasOld {
-		return a.q.Settled(s.possible, s.sofar.Tags)
+		return a.q.Settled(possible, sofar.Tags)
 	}
-	may := make([]verdict.Reason, 0, len(s.possible)+1)
-	for _, r := range s.possible {
-		if r = a.known(verdict.Verdict{Reason: r, Site: s.sofar.Site}).Reason; r != "" {
+	may := make([]verdict.Reason, 0, len(possible)+1)
+	for _, r := range possible {
+		if r = a.known(verdict.Verdict{Reason: r, Site: sofar.Site}).Reason; r != "" {
 			may = append(may, r)
 		}
 	}
-	return a.q.Settled(may, a.known(s.sofar).Tags)
+	return a.q.Settled(may, a.known(sofar).Tags)
 }
 
 // pending is the answer to an asker whose time is over; f is nil where nothing
@@ -339,6 +341,14 @@ func (e *Engine) advance(f *flight, possible []verdict.Reason, sofar verdict.Ver
 	}
 	f.possible, f.sofar = possible, sofar
 	f.wakeLocked()
+}
+
+// narrow says what is possible from now on. It wakes nobody: the stages that
+// follow wait for nothing, and the last one counts whom that leaves.
+func (e *Engine) narrow(f *flight, possible []verdict.Reason) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f.possible = possible
 }
 
 func (f *flight) wakeLocked() {

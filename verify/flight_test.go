@@ -88,6 +88,28 @@ func TestAskersOfDifferentBudgets(t *testing.T) {
 	})
 }
 
+// An asker whose decision cannot change once the DNS has found MXs leaves, and
+// takes the question along, unless it comes back for the answer.
+func TestSettledByDNSIsNotAsked(t *testing.T) {
+	for _, comesBack := range []bool{false, true} {
+		inWorld(t, provider.PerDomain, func(t *testing.T, w *world) {
+			w.dns.delay, w.pacer.rtt = time.Second, time.Second
+			for i := range 20 {
+				v := w.with(fmt.Sprintf("user%d@example.test", i), func(q *Query) {
+					q.Settled, q.AcceptedWhenLeft = rejects(verdict.DomainNotFound), !comesBack
+				})
+				if v.Reason != verdict.NotProbed {
+					t.Errorf("%s", v.Reason)
+				}
+			}
+			time.Sleep(time.Minute)
+			if n := len(w.pacer.log()); comesBack != (n > 0) {
+				t.Errorf("comes back %v, and %d were asked", comesBack, n)
+			}
+		})
+	}
+}
+
 func TestSettledIsAnsweredAtOnce(t *testing.T) {
 	for _, c := range []struct {
 		name   string

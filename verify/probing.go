@@ -36,14 +36,17 @@ func (e *Engine) submit(f *flight) (verdict.Verdict, bool) {
 }
 
 // arrive makes the site of a flight known: its waiters are counted there, and
-// those above the cap leave. wanted is false where nobody is left to need the
-// answer.
+// those above the cap leave, as do those whose decision cannot change any more.
+// wanted is false where nobody is left to need the answer.
 func (e *Engine) arrive(f *flight) (live, wanted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f.site = f.route.Site
 	over := false
 	for w := range f.waiters {
+		if !w.a.returns() && w.settled(f.possible, f.sofar) {
+			continue
+		}
 		if w.capped && w.site == "" && !e.countLocked(w, f.site, f.st) {
 			w.over, over = true, true
 			continue

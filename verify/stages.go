@@ -164,7 +164,7 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 			break
 		}
 		f.route = r
-		e.advance(f, possibleAtMX, notProbed("not asked yet"))
+		e.narrow(f, possibleAtMX)
 		return verdict.Verdict{}, false
 	case mx.NXDomain:
 		reason = verdict.DomainNotFound
@@ -229,7 +229,7 @@ func (e *Engine) consult(f *flight) (verdict.Verdict, bool) {
 	case f.terms.Truth == provider.AcceptAll:
 		return e.newVerdict(f, verdict.AcceptAll, verdict.FromList), true
 	case f.terms.Truth == provider.Truthful:
-		e.advance(f, possibleTruth, notProbed("not asked yet"))
+		e.narrow(f, possibleTruth)
 	}
 	return verdict.Verdict{}, false
 }
