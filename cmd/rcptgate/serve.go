@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -48,6 +49,7 @@ func journalAttr(groups []string, a slog.Attr) slog.Attr {
 }
 
 func serve(ctx context.Context, file string, logger *slog.Logger) error {
+	defer runtime.KeepAlive(daemon.Headroom())
 	// The milter library logs through the global logger.
 	log.SetFlags(0)
 	log.SetOutput(slog.NewLogLogger(logger.With("component", "milter").Handler(), slog.LevelWarn).Writer())

@@ -58,9 +58,10 @@ truth = "truthful"
 `
 
 // BenchmarkColdMany is cold verdicts a second, of 1,000 domains for 1,000
-// askers at once, to 1,000 bare probers that make the same round trips. With
-// 100 the round trips decide, with 1,000 the processors, which daemon, askers
-// and far end share.
+// askers at once, to 1,000 bare probers that make the same round trips: a
+// daemon and a prober, each a process of its own as it would be deployed. With
+// 100 the round trips decide, with 1,000 the processors, which they share with
+// the askers and the far end.
 func BenchmarkColdMany(b *testing.B) {
 	for _, askers := range []int{100, 1000} {
 		b.Run(fmt.Sprint(askers), func(b *testing.B) { coldMany(b, askers) })
@@ -69,49 +70,53 @@ func BenchmarkColdMany(b *testing.B) {
 
 func coldMany(b *testing.B, askers int) {
 	r := newRig(b)
-	d := r.daemon(lifted+truthfulSites, "")
+	_, socket := r.daemonProcess(lifted+truthfulSites, "")
+	prober := r.proberProcess()
 	hosts := make([]string, askers)
 	clients := make([]*asker, askers)
 	for i := range hosts {
-		domain := r.domain()
-		hosts[i] = "mx." + domain
-		clients[i] = d.dial()
+		hosts[i] = "mx." + r.domain()
+		clients[i] = dialAsker(b, socket)
 	}
-	// fresh makes 1,000 domains with MX names of their own on those servers.
+	// fresh makes addresses at domains with MX names of their own on those
+	// servers.
 	fresh := func() []string {
 		out := make([]string, askers)
 		for i := range out {
 			r.fresh++
-			out[i] = fmt.Sprintf("d%d.bench.test", r.fresh)
-			r.Alias("mx."+out[i], hosts[i])
-			r.Domain(out[i], lab.MX{Pref: 10, Host: "mx." + out[i]})
+			d := nthDomain(r.fresh)
+			r.Alias("mx."+d, hosts[i])
+			r.Domain(d, lab.MX{Pref: 10, Host: "mx." + d})
+			out[i] = "ada@" + d
 		}
 		return out
 	}
-	persecond := func(ask func(i int, rcpt string)) float64 {
-		domains := fresh()
-		var wg sync.WaitGroup
-		start := time.Now()
-		for i, domain := range domains {
-			wg.Go(func() { ask(i, "ada@"+domain) })
+	persecond := func(ask func(rcpts []string)) float64 {
+		rcpts := fresh()
+		// Sessions of the run before lie idle for a while: whichever side they
+		// end in would pay for them.
+		for r.Count("", "CONNECT", -1) > r.Count("", "CLOSE", -1) {
+			time.Sleep(100 * time.Millisecond)
 		}
-		wg.Wait()
+		start := time.Now()
+		ask(rcpts)
 		return float64(askers) / time.Since(start).Seconds()
 	}
 	for b.Loop() {
 		var absolute []float64
 		q := lab.Ratios(benchRuns,
 			func() float64 {
-				// Those of the run before lie idle: whichever side they end
-				// in would pay for them.
-				for d.pacer.Snapshot().Sessions > 0 {
-					time.Sleep(100 * time.Millisecond)
-				}
-				x := persecond(func(i int, rcpt string) { clients[i].ask(rcpt, "DUNNO") })
+				x := persecond(func(rcpts []string) {
+					var wg sync.WaitGroup
+					for i, rcpt := range rcpts {
+						wg.Go(func() { clients[i].ask(rcpt, "DUNNO") })
+					}
+					wg.Wait()
+				})
 				absolute = append(absolute, x)
 				return x
 			},
-			func() float64 { return persecond(func(_ int, rcpt string) { r.bare(rcpt, "250") }) })
+			func() float64 { return persecond(func(rcpts []string) { prober.probe(b, rcpts) }) })
 		load(b)
 		b.Logf("%.0f verdicts a second", lab.QuartilesOf(absolute).Median)
 		report(b, "x-bare", q, "verdicts a second to bare probers (wanted: at least 0.8)")
