@@ -39,9 +39,11 @@ func TestBudgets(t *testing.T) {
 				t.Errorf("side by side: %v", q.Budget)
 			}
 		}
-		w.Decide(t.Context(), ask("parallel", 20))
-		if queries, _ := w.seen(); queries[0].Budget != 8*time.Second {
-			t.Errorf("after them: %v", queries[0].Budget)
+		for i, want := range []time.Duration{8, 4, 0} { // and they have used 8 of 20 s
+			w.Decide(t.Context(), ask("parallel", 20+i))
+			if queries, _ := w.seen(); queries[0].Budget != want*time.Second {
+				t.Errorf("after them: %v, want %d s", queries[0].Budget, want)
+			}
 		}
 		w.EndMessage("serial")
 		w.Decide(t.Context(), ask("serial", 30))
@@ -54,6 +56,34 @@ func TestBudgets(t *testing.T) {
 		if queries, _ := w.seen(); queries[0].Budget != 0 || queries[0].Probe {
 			t.Errorf("under stress: %+v", queries[0])
 		}
+	})
+}
+
+// TestBudgetOfOverlapping: recipients that begin while others wait get what the
+// message has left by then, and a pause costs nothing.
+func TestBudgetOfOverlapping(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Source{})
+		w.delay = time.Hour
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i, c := range []struct{ at, want time.Duration }{
+			{0, 8}, {5, 8}, {10, 8}, // without a gap to 18 s
+			{100, 2}, {101, 1}, // the last two seconds
+			{200, 0},
+		} {
+			time.Sleep(time.Until(start.Add(c.at * time.Second)))
+			q := local(fmt.Sprintf("accepted@x%d.example", i))
+			q.Instance = "i"
+			wg.Go(func() { w.Decide(t.Context(), q) })
+			synctest.Wait()
+			queries, _ := w.seen()
+			if len(queries) != 1 || queries[0].Budget != c.want*time.Second {
+				t.Errorf("at %d s: %+v, want %d s", c.at, queries, c.want)
+			}
+		}
+		wg.Wait()
 	})
 }
 
