@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -28,21 +29,21 @@ type judgeOut struct {
 }
 
 type judgeBad struct {
-	ID    json.RawMessage `json:"id,omitempty"`
+	ID    json.RawMessage `json:"id"` // null where there is none
 	Error string          `json:"error"`
 }
 
 // JudgeLine answers one line of "rcptgate classify". In: one JSON object with
 // id (a string or number, echoed as it came), stage (connect ehlo helo starttls
-// mail rcpt data, any case; absent or another word: rcpt), code (number or
-// numeric string), enhanced (may be absent: then it is looked for in the
+// mail rcpt data, any case; absent or another word: rcpt), code (whole number,
+// or a string of one), enhanced (may be absent: then it is looked for in the
 // text), text (several lines with newlines between) and host (the MX name).
 // Out: id, status (the table's status of the reason, as if its control had
 // passed), reason, scope and rule.
 //
-// A line that cannot be judged gives an object with id and error, and the same
-// error as err, so that the command can end with exit code 1. out is one line
-// without its newline, and never nil.
+// A line that cannot be judged gives an object with id (null where there is
+// none) and error, and the same error as err, so that the command can end with
+// exit code 1. out is one line without its newline, and never nil.
 func JudgeLine(line []byte) (out []byte, err error) {
 	var in judgeIn
 	if err := json.Unmarshal(line, &in); err != nil {
@@ -70,7 +71,7 @@ func badLine(id json.RawMessage, err error) ([]byte, error) {
 func marshal(v any) []byte {
 	out, err := json.Marshal(v)
 	if err != nil {
-		return []byte(`{"error":"internal error"}`)
+		return []byte(`{"id":null,"error":"internal error"}`)
 	}
 	return out
 }
@@ -93,13 +94,15 @@ func (in judgeIn) stage() verdict.Stage {
 // came from the wire. A code that stands before each line of the text as well
 // is cut off.
 func (in judgeIn) reply() (Reply, error) {
-	code, err := strconv.Atoi(strings.Trim(string(in.Code), `" `))
-	if err != nil {
-		return Reply{}, errors.New("code is absent or not a number")
+	// JSON has one sort of numbers: 550.0 is 550.
+	number, err := strconv.ParseFloat(strings.Trim(string(in.Code), `" `), 64)
+	if err != nil || number != math.Trunc(number) {
+		return Reply{}, errors.New("code is absent or not a whole number")
 	}
-	if code < 200 || code > 599 {
-		return Reply{}, fmt.Errorf("code %d is outside 200-599", code)
+	if number < 200 || number > 599 {
+		return Reply{}, fmt.Errorf("code %.0f is outside 200-599", number)
 	}
+	code := int(number)
 	if len(in.Text) > MaxBytes {
 		return Reply{}, fmt.Errorf("text of more than %d bytes", MaxBytes)
 	}

@@ -10,6 +10,7 @@ func TestJudgeLine(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"plain", `{"id":"a","stage":"RCPT","code":550,"enhanced":"5.1.1","text":"User unknown","host":"mx.example.net"}`, `{"id":"a","status":"undeliverable","reason":"mailbox_not_found","scope":"recipient","rule":"unknown-user"}`},
 		{"number as id, code as string, no stage", `{"id":7,"code":"250","text":"ok"}`, `{"id":7,"status":"deliverable","reason":"accepted","scope":"recipient","rule":"accepted"}`},
+		{"code as other programs write it", `{"id":"a","code":550.0,"text":"User unknown"}`, `{"id":"a","status":"undeliverable","reason":"mailbox_not_found","scope":"recipient","rule":"unknown-user"}`},
 		{"no id", `{"code":250}`, `{"status":"deliverable","reason":"accepted","scope":"recipient","rule":"accepted"}`},
 		{"another word is rcpt", `{"id":"a","stage":"quit","code":550,"text":"User unknown"}`, `{"id":"a","status":"undeliverable","reason":"mailbox_not_found","scope":"recipient","rule":"unknown-user"}`},
 		{"data is rcpt", `{"id":"a","stage":"DATA","code":550,"text":"User unknown"}`, `{"id":"a","status":"undeliverable","reason":"mailbox_not_found","scope":"recipient","rule":"unknown-user"}`},
@@ -30,14 +31,19 @@ func TestJudgeLine(t *testing.T) {
 
 func TestJudgeLineBad(t *testing.T) {
 	tests := []struct{ name, in, id, want string }{
-		{"no JSON", `hello`, ``, "JSON"},
-		{"an array", `[1]`, ``, "JSON"},
-		{"empty", ``, ``, "JSON"},
+		{"no JSON", `hello`, `null`, "JSON"},
+		{"an array", `[1]`, `null`, "JSON"},
+		{"empty", ``, `null`, "JSON"},
+		{"no id and no code", `{}`, `null`, "code"},
+		{"code no whole number", `{"id":"a","code":550.5}`, `"a"`, "whole number"},
+		{"code no number at all", `{"id":"a","code":"NaN"}`, `"a"`, "whole number"},
+		{"code without end", `{"id":"a","code":"inf"}`, `"a"`, "outside"},
+		{"code an object", `{"id":"a","code":{}}`, `"a"`, "whole number"},
 		{"no code", `{"id":"a"}`, `"a"`, "code"},
 		{"code no number", `{"id":"a","code":"x"}`, `"a"`, "code"},
 		{"code below", `{"id":1,"code":199}`, `1`, "outside"},
 		{"code above", `{"id":1,"code":600}`, `1`, "outside"},
-		{"id an object", `{"id":{},"code":550}`, ``, "id"},
+		{"id an object", `{"id":{},"code":550}`, `null`, "id"},
 		{"text of the wrong type", `{"id":"a","code":550,"text":7}`, `"a"`, "JSON"},
 		{"text too long", `{"id":"a","code":550,"text":"` + strings.Repeat("x", MaxBytes+1) + `"}`, `"a"`, "more than"},
 		{"too many lines", `{"id":"a","code":550,"text":"` + strings.Repeat(`x\n`, MaxLines+1) + `x"}`, `"a"`, "lines"},
