@@ -128,6 +128,8 @@ func TestProblems(t *testing.T) {
 		{"POST", "/v1/verify", `{"address":"a","adress":"b"}`, 400},
 		{"POST", "/v1/verify", `{"address":"a"}{}`, 400},
 		{"POST", "/v1/verify", `{"address":"a"} x`, 400},
+		{"POST", "/v1/verify", `{"address":"a","sender":"@"}`, 400},
+		{"POST", "/v1/verify", `{"address":"a","sender":"a b\u0000@c"}`, 400},
 		{"POST", "/v1/verify", `{"address":"a","budget_ms":-1}`, 400},
 		{"POST", "/v1/verify", `{"address":"a","budget_ms":600001}`, 400},
 		{"POST", "/v1/verify", `{"address":"a","budget_ms":1.5}`, 400},

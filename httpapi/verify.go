@@ -11,6 +11,7 @@ import (
 
 	"rcptgate/audit"
 	"rcptgate/policy"
+	"rcptgate/verify/address"
 )
 
 const (
@@ -54,6 +55,9 @@ func parseVerify(body io.Reader) (verifyRequest, error) {
 	}
 	if r.Address == nil {
 		return r, errors.New(`"address" is missing`)
+	}
+	if _, err := address.Parse(r.Sender, address.External); err != nil {
+		return r, fmt.Errorf(`"sender" is not an address: %w`, err)
 	}
 	if r.BudgetMS != nil && (*r.BudgetMS < 0 || *r.BudgetMS > maxBudget.Milliseconds()) {
 		return r, fmt.Errorf(`"budget_ms" is not between 0 and %d`, maxBudget.Milliseconds())
