@@ -98,14 +98,43 @@ func plainPrefix(p netip.Prefix) netip.Prefix {
 }
 
 // covers reports that whatever matches later matches k first. It may miss
-// coverage by several values together, and never claims too much.
+// coverage by several globs together, and never claims too much.
 func (k *keys) covers(later *keys) bool {
 	globCovers := func(a, b string) bool { return glob(a, b, true) }
 	return keyCovers(k.sasl, later.sasl, globCovers) && keyCovers(k.context, later.context, globCovers) &&
 		keyCovers(k.sender, later.sender, addressGlob.covers) && keyCovers(k.recipient, later.recipient, addressGlob.covers) &&
-		keyCovers(k.client, later.client, func(a, b netip.Prefix) bool {
-			return a.Bits() <= b.Bits() && a.Contains(b.Addr())
-		})
+		netsCover(k.client, later.client)
+}
+
+// netsCover is keyCovers for networks, several of which may cover one together.
+func netsCover(earlier, later []netip.Prefix) bool {
+	if len(earlier) == 0 {
+		return true
+	}
+	for _, p := range later {
+		if !netCovered(earlier, p) {
+			return false
+		}
+	}
+	return len(later) > 0
+}
+
+// netCovered reports whether each address of p lies in one of the networks.
+func netCovered(nets []netip.Prefix, p netip.Prefix) bool {
+	parts := false // of p are in a network
+	for _, n := range nets {
+		if n.Bits() <= p.Bits() && n.Contains(p.Addr()) {
+			return true
+		}
+		parts = parts || p.Contains(n.Addr())
+	}
+	if !parts {
+		return false
+	}
+	upper := p.Addr().AsSlice()
+	upper[p.Bits()/8] |= 0x80 >> (p.Bits() % 8)
+	addr, _ := netip.AddrFromSlice(upper)
+	return netCovered(nets, netip.PrefixFrom(p.Addr(), p.Bits()+1)) && netCovered(nets, netip.PrefixFrom(addr, p.Bits()+1))
 }
 
 func keyCovers[T any](earlier, later []T, covers func(a, b T) bool) bool {

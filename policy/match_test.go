@@ -98,6 +98,43 @@ func TestGlob(t *testing.T) {
 	})
 }
 
+// TestNetCovered compares with each address of a small network.
+func TestNetCovered(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		network := rapid.Custom(func(t *rapid.T) netip.Prefix {
+			addr := netip.AddrFrom4([4]byte{192, 0, 2, rapid.Byte().Draw(t, "octet") & 15})
+			return netip.PrefixFrom(addr, rapid.IntRange(28, 32).Draw(t, "bits")).Masked()
+		})
+		nets, p := rapid.SliceOfN(network, 0, 6).Draw(t, "nets"), network.Draw(t, "p")
+		want := true
+		for a := p.Addr(); p.Contains(a); a = a.Next() {
+			want = want && contains(nets, a)
+		}
+		if got := netCovered(nets, p); got != want {
+			t.Errorf("%v in %v: %v", p, nets, got)
+		}
+	})
+	for _, c := range []struct {
+		nets []string
+		p    string
+		want bool
+	}{
+		{[]string{"0.0.0.0/1", "128.0.0.0/1"}, "0.0.0.0/0", true},
+		{[]string{"0.0.0.0/0"}, "::/0", false},
+		{[]string{"::/1", "8000::/1"}, "::/0", true},
+		{[]string{"2001:db8::1/128"}, "2001:db8::/32", false},
+	} {
+		var nets []netip.Prefix
+		for _, n := range c.nets {
+			nets = append(nets, netip.MustParsePrefix(n))
+		}
+		if got := netCovered(nets, netip.MustParsePrefix(c.p)); got != c.want {
+			t.Errorf("%s in %v: %v", c.p, c.nets, got)
+		}
+	}
+}
+
 func FuzzGlob(f *testing.F) {
 	f.Add("*@example.com", "a@example.com")
 	f.Add("a**?b*", "aab\xff")

@@ -158,6 +158,8 @@ func TestUnreachable(t *testing.T) {
 		{Name: "question", Sender: []string{"?@q.example"}},
 		{Name: "star", Sender: []string{"*@q.example"}},
 		{Name: "null", Sender: []string{"<>"}},
+		{Name: "halves", Client: cidr("0.0.0.0/1", "128.0.0.0/1")},
+		{Name: "whole", Client: cidr("0.0.0.0/0")}, // covered by halves together
 		{Name: "all"},
 		{Name: "late", PolicyContext: []string{"submission"}}, // covered by all
 	}
@@ -176,6 +178,7 @@ func TestUnreachable(t *testing.T) {
 		"rule same can never match: rule a before it matches all that it does",
 		"rule narrow can never match: rule a before it matches all that it does",
 		"rule idn2 can never match: rule idn before it matches all that it does",
+		"rule whole can never match: rule halves before it matches all that it does",
 		"rule late can never match: rule all before it matches all that it does",
 	}
 	if diff := cmp.Diff(want, warnings); diff != "" {
