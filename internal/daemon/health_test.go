@@ -199,6 +199,7 @@ func TestMetricsPage(t *testing.T) {
 		}
 		w.reloadNow()
 		w.wellBehaved()
+		time.Sleep(time.Minute) // of the bubble: all dialogues end, and only then are counted
 		code, page := w.http("http", "GET", "/metrics", "")
 		if code != http.StatusOK {
 			t.Fatal(code, page)
