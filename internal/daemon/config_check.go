@@ -16,6 +16,7 @@ import (
 	"rcptgate/internal/strict"
 	"rcptgate/policy"
 	"rcptgate/verify/address"
+	"rcptgate/verify/pace"
 	"rcptgate/verify/provider"
 )
 
@@ -141,8 +142,8 @@ func (k *checker) probe() {
 	k.between("probe.port", p.Port, 1, math.MaxUint16)
 	k.between("probe.max_sessions", p.MaxSessions, 1, 1_000_000)
 	k.between("probe.max_queued", p.MaxQueued, 1, 100_000_000)
-	if !(p.ConnectsPerSecond > 0) || math.IsInf(p.ConnectsPerSecond, 0) {
-		k.bad("probe.connects_per_second", "must be more than 0, not %v", p.ConnectsPerSecond)
+	if !(p.ConnectsPerSecond >= pace.MinConnectRate) || math.IsInf(p.ConnectsPerSecond, 0) {
+		k.bad("probe.connects_per_second", "must be at least %v, not %v", pace.MinConnectRate, p.ConnectsPerSecond)
 	}
 	k.lasts("probe.dialogue_timeout", p.DialogueTimeout, time.Second, time.Hour)
 	k.lasts("probe.queue_timeout", p.QueueTimeout, time.Second, math.MaxInt64)

@@ -58,10 +58,11 @@ func TestParseBad(t *testing.T) {
 		{"ranges", "[probe]\nport = 65536\nmax_sessions = 0\nmax_queued = 0\nconnects_per_second = 0\ndialogue_timeout = '0s'\nqueue_timeout = '0s'\nafter_accept = 'stop'\n", `f:2: "probe.port" must be from 1 to 65535, not 65536
 f:3: "probe.max_sessions" must be from 1 to 1000000, not 0
 f:4: "probe.max_queued" must be from 1 to 100000000, not 0
-f:5: "probe.connects_per_second" must be more than 0, not 0
+f:5: "probe.connects_per_second" must be at least 0.001, not 0
 f:6: "probe.dialogue_timeout" must be at least 1s, not 0s
 f:7: "probe.queue_timeout" must be at least 1s, not 0s
 f:8: "probe.after_accept" must be "finish" or "queue", not "stop"`},
+		{"a connection in 317 years", "[probe]\nconnects_per_second = 1e-10\n", `f:2: "probe.connects_per_second" must be at least 0.001, not 1e-10`},
 		{"dialogue too long", "[probe]\ndialogue_timeout = '2h'\n", `f:2: "probe.dialogue_timeout" must be at most 1h, not 2h`},
 
 		{"pace", "[pace]\nconnections = 0\n", `f:2: "pace.connections" must be at least 1, not 0`},

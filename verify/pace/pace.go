@@ -44,6 +44,10 @@ import (
 	"rcptgate/verify/verdict"
 )
 
+// MinConnectRate is the least ConnectsPerSecond: a connection in 1,000 s. What
+// is less counts as that.
+const MinConnectRate = 0.001
+
 // Settings is immutable; a dialogue ends under the settings it began with.
 // Zero fields mean the documented defaults; Sources and Book are required.
 type Settings struct {

@@ -318,6 +318,9 @@ func (s *Settings) maxQueued() int                 { return cmp.Or(s.MaxQueued, 
 // connectRate is connects_per_second as a whole number in a window.
 func (s *Settings) connectRate() (n int, span tick) {
 	rate := cmp.Or(s.ConnectsPerSecond, 50)
+	if !(rate >= MinConnectRate) { // nor is it NaN
+		rate = MinConnectRate
+	}
 	n = max(1, int(min(rate, 1e6)))
 	return n, tick(math.Ceil(float64(n) / rate * float64(time.Second)))
 }

@@ -2,6 +2,7 @@ package pace
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"sync"
@@ -282,4 +283,25 @@ func TestOverrideHoldsBackOnlyItself(t *testing.T) {
 		}
 		w.want("strict", held.wait().String(), "dropped not_probed")
 	})
+}
+
+// A rate, however small, is a number in a window, and never no limit.
+func TestConnectRate(t *testing.T) {
+	for _, c := range []struct {
+		rate float64
+		n    int
+		span time.Duration
+	}{
+		{0, 50, time.Second},
+		{2.5, 2, 800 * time.Millisecond},
+		{0.01, 1, 100 * time.Second},
+		{0.001, 1, 1000 * time.Second},
+		{1e-10, 1, 1000 * time.Second},
+		{-1, 1, 1000 * time.Second},
+		{math.NaN(), 1, 1000 * time.Second},
+	} {
+		if n, span := (&Settings{ConnectsPerSecond: c.rate}).connectRate(); n != c.n || span != c.span {
+			t.Errorf("%v a second: %d in %v, want %d in %v", c.rate, n, span, c.n, c.span)
+		}
+	}
 }
