@@ -183,8 +183,11 @@ func (o Overrides) check(entries []entry) []error {
 	for _, name := range slices.Sorted(maps.Keys(o.Domain)) {
 		key := strict.Key("domain", name)
 		why := never(name)
-		if strings.HasPrefix(name, ".") {
+		switch {
+		case strings.HasPrefix(name, "."):
 			why = "can never match: a domain is exact, without a leading dot"
+		case why == "" && !strings.Contains(name, "."):
+			why = "can never match: a name without a dot is never asked about"
 		}
 		if why != "" {
 			errs = append(errs, &Mistake{key, why})
