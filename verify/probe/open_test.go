@@ -89,7 +89,7 @@ func endless(p *peer, first, more string) {
 			break
 		}
 	}
-	if total > maxSession {
+	if total > 64<<10 {
 		p.t.Errorf("the client read %d octets", total)
 	}
 }
@@ -142,7 +142,7 @@ func TestDialErrors(t *testing.T) {
 		}
 		p := New(Options{Dial: hang})
 		at := time.Now()
-		if _, _, last := p.Open(t.Context(), request(t)); last.Failure != ConnectTimeout || time.Since(at) != defaultConnect {
+		if _, _, last := p.Open(t.Context(), request(t)); last.Failure != ConnectTimeout || time.Since(at) != 10*time.Second {
 			t.Errorf("after %v: %+v", time.Since(at), last)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())

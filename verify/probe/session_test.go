@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -368,77 +367,6 @@ func TestNullSenderAndQuotedRecipient(t *testing.T) {
 		p.expect(`MAIL FROM:<>|RCPT TO:<"a..b> NOTIFY=NEVER"@x.test>`)
 		p.say("250 ok|250 ok")
 		p.bye()
-	})
-}
-
-// TestTimes holds each wait against its bound, in the bubble's clock.
-func TestTimes(t *testing.T) {
-	elapsed := func(f func()) time.Duration {
-		at := time.Now()
-		f()
-		return time.Since(at)
-	}
-	check := func(what string, got, want time.Duration) {
-		t.Helper()
-		if got != want {
-			t.Errorf("%s: waited %v, want %v", what, got, want)
-		}
-	}
-	probing(t, func(t *testing.T, p *Prober) {
-		check("greeting", elapsed(func() { p.Open(t.Context(), request(t)) }), defaultCommand)
-		check("EHLO", elapsed(func() { p.Open(t.Context(), request(t)) }), defaultCommand)
-		s := open(t, p)
-		check("flight", elapsed(func() { s.Ask(t.Context(), addr(t, "a@x.test")) }), defaultRcpt)
-		check("close after a failure", elapsed(func() { s.Close(t.Context()) }), 0)
-		s = open(t, p)
-		check("QUIT", elapsed(func() { s.Close(t.Context()) }), defaultQuit)
-		r := request(t)
-		r.Timeout = 20 * time.Second
-		s, _, _ = p.Open(t.Context(), r)
-		check("budget", elapsed(func() { s.Ask(t.Context(), addr(t, "a@x.test")) }), 20*time.Second)
-		ctx, cancel := context.WithCancel(t.Context())
-		s = open(t, p)
-		time.AfterFunc(3*time.Second, cancel)
-		check("cancel", elapsed(func() {
-			if got := s.Ask(ctx, addr(t, "a@x.test")); got.Failure != Canceled {
-				t.Errorf("got %+v", got)
-			}
-		}), 3*time.Second)
-		check("close after cancel", elapsed(func() { s.Close(ctx) }), 0)
-		ctx, cancel = context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		check("deadline in Open", elapsed(func() {
-			if _, _, last := p.Open(ctx, request(t)); last.Failure != TimedOut {
-				t.Errorf("got %+v", last)
-			}
-		}), 3*time.Second)
-	},
-		func(p *peer) { p.expectNone() },
-		func(p *peer) { p.say("220 x"); p.expect("EHLO out.test"); p.expectNone() },
-		func(p *peer) { p.hello(); p.expect(flightA); p.expectNone() },
-		func(p *peer) { p.hello(); p.expect("QUIT"); p.expectNone() },
-		func(p *peer) { p.hello(); p.expect(flightA); p.expectNone() },
-		func(p *peer) { p.hello(); p.expect(flightA); p.expectNone() },
-		func(p *peer) { p.expectNone() },
-	)
-}
-
-// TestDrip has a peer send one byte a second: no reply takes longer than its
-// bound, however lively the line.
-func TestDrip(t *testing.T) {
-	probing(t, func(t *testing.T, p *Prober) {
-		at := time.Now()
-		_, _, last := p.Open(t.Context(), request(t))
-		if last.Failure != TimedOut || time.Since(at) != defaultCommand {
-			t.Errorf("after %v: %+v", time.Since(at), last)
-		}
-	}, func(p *peer) {
-		for range 100 {
-			time.Sleep(time.Second)
-			if _, err := p.c.Write([]byte("2")); err != nil {
-				return
-			}
-		}
 	})
 }
 
