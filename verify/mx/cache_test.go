@@ -59,6 +59,33 @@ func TestTTLs(t *testing.T) {
 	}
 }
 
+// TestFailureIsRemembered for 5 s at least, so that a dead zone is not asked by
+// every recipient, and 30 s at most.
+func TestFailureIsRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped(rcode(dns.RcodeServerFailure))
+		r := p.resolver(t, Options{})
+		ask := func() int {
+			t.Helper()
+			if got := r.Lookup(t.Context(), domain(t, "d.test")); got.Outcome != Failed {
+				t.Errorf("%s %s", got.Outcome, got.Detail)
+			}
+			return p.servers[0].count("d.test. MX")
+		}
+		first := ask()
+		time.Sleep(5*time.Second - time.Nanosecond)
+		if n := ask(); n != first {
+			t.Errorf("asked %d times, and %d within 5 s", first, n)
+		}
+		time.Sleep(25*time.Second + time.Nanosecond)
+		if n := ask(); n != 2*first {
+			t.Errorf("asked %d times, and %d within 30 s", first, n)
+		}
+		p.end(r)
+	})
+}
+
 // TestSingleFlight: many askers of one domain, and domains of one host, cost
 // one question each.
 func TestSingleFlight(t *testing.T) {

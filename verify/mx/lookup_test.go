@@ -171,8 +171,36 @@ func TestCaps(t *testing.T) {
 		t.Errorf("always the same host first: %v", first)
 	}
 	a, _ := r.addrs.get(t.Context(), question{"m0.many.test.", dns.TypeA})
-	if len(a.addrs) != maxHostAddrs {
+	if len(a.addrs) != 8 {
 		t.Errorf("%d addresses of one host", len(a.addrs))
+	}
+}
+
+// TestChains: 8 CNAMEs are followed, and not one more, whether the server follows
+// them itself or leaves each to us.
+func TestChains(t *testing.T) {
+	t.Parallel()
+	rrs := []string{"x0.test. 300 IN MX 10 m.test.", "m.test. 300 IN A 127.64.0.1"}
+	for i := 1; i <= 9; i++ {
+		rrs = append(rrs, fmt.Sprintf("x%d.test. 300 IN CNAME x%d.test.", i, i-1))
+	}
+	whole := zone(rrs...)
+	links := func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
+		m := whole(q, tcp, n)
+		if a := m[0].Answer; len(a) > 1 {
+			m[0].Answer = a[:1]
+		}
+		return m
+	}
+	for name, server := range map[string]script{"whole": whole, "a link at a time": links} {
+		p := newPiped(server)
+		r := p.resolver(t, Options{})
+		for domainName, want := range map[string]Outcome{"x8.test": Found, "x9.test": Failed} {
+			if got := r.Lookup(t.Context(), domain(t, domainName)); got.Outcome != want {
+				t.Errorf("%s, %s: %s %s", name, domainName, got.Outcome, got.Detail)
+			}
+		}
+		p.end(r)
 	}
 }
 

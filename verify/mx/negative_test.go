@@ -141,6 +141,7 @@ func TestCanary(t *testing.T) {
 			return nx(q, tcp, n)
 		}}, NXDomain},
 		{"one of two servers lies", "probe.test", []script{nx, zone("probe.test. 300 IN TXT x")}, Failed},
+		{"the second of two servers lies", "probe.test", []script{zone("probe.test. 300 IN TXT x"), nx}, Failed},
 		{"records", "probe.test", []script{zone("probe.test. 300 IN MX 10 m.probe.test.")}, NXDomain},
 		{"an address only", "probe.test", []script{func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
 			if q.Question[0].Name == "probe.test." && q.Question[0].Qtype == dns.TypeMX {
