@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -307,6 +308,33 @@ func TestDrop(t *testing.T) {
 					w.want("the next", w.ask(r, "next"), "refused not_probed")
 				}
 			})
+		})
+	}
+}
+
+// A positive control that is dropped, or answered 421, is asked once more on a
+// connection of its own: nobody is kept away for it (docs/design.md, rule 4b).
+func TestLostControlIsAskedAgain(t *testing.T) {
+	for _, lost := range []string{"drop", "421 4.3.0 later"} {
+		inWorld(t, nil, func(w *world) {
+			first := true
+			r := w.site("lost.test", lab.Host{Rcpt: func(a string, _ *lab.Session) string {
+				if strings.HasPrefix(a, "postmaster@") && first {
+					first = false
+					return lost
+				}
+				return ""
+			}})
+			var random sync.Map
+			got := w.submit(r, "nobody", func(q *pending, j *Job) { w.converse(q, j, &random) }).wait()
+			if len(got.answers) != 2 || got.answers[1].Class.Reason != verdict.TemporaryFailure {
+				t.Fatalf("%s: %+v", lost, got)
+			}
+			again := w.submit(r, "postmaster", func(_ *pending, j *Job) { j.Kind, j.Fresh = KindPositive, true }).wait()
+			w.want("asked again, after "+lost, again.String(), "accepted")
+			if told := w.told(); len(told) > 0 {
+				t.Errorf("%s: opened %q", lost, told)
+			}
 		})
 	}
 }

@@ -339,3 +339,35 @@ func (p *Pacer) leaks() (out []string) {
 	}
 	return out
 }
+
+// Random controls may take 30 % of invalid_per_hour, rounded up: one at least.
+func TestShareOfRandomControls(t *testing.T) {
+	for invalid, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 7: 3, 10: 3, 11: 4, 100: 30, 101: 31} {
+		if got := limitOf(&provider.Limits{InvalidPerHour: invalid}, randoms); got != want {
+			t.Errorf("%d invalids an hour: %d random controls, want %d", invalid, got, want)
+		}
+	}
+}
+
+// Broken TLS costs a second connection, which counts as the first one does.
+func TestBrokenTLSCountsTwice(t *testing.T) {
+	limits := provider.DefaultLimits()
+	limits.ConnectionsPerMinute = 4
+	inWorld(t, func(s *Settings) { s.Book = book(t, provider.Overrides{Pace: limits}) }, func(w *world) {
+		r := w.site("tls.test", lab.Host{Exists: everybody, StartTLS: "broken"})
+		var jobs []*pending
+		for i := range 6 {
+			jobs = append(jobs, w.submit(r, fmt.Sprintf("g%d", i), func(_ *pending, j *Job) { j.Fresh = true }))
+		}
+		for _, q := range jobs {
+			w.want("answer", q.wait().String(), "accepted")
+		}
+		connects := func(e lab.Entry) bool { return e.Verb == "CONNECT" }
+		if n := lab.MaxInWindow(w.net.Log(), time.Minute, connects); n != 4 {
+			t.Errorf("%d connections in a minute, want 4", n)
+		}
+		if n := w.net.Count("", "CONNECT", -1); n != 12 {
+			t.Errorf("%d connections for 6 dialogues, want 12", n)
+		}
+	})
+}

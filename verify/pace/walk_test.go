@@ -98,6 +98,29 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// A refusal of our name, in answer to EHLO, is about us, and no other host is
+// asked: it is a refusal of its class, and longer than one of a greeting.
+func TestRefusedHello(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		picky := lab.Host{Script: func(c net.Conn) {
+			_, _ = io.WriteString(c, "220 mx1.hello.test\r\n")
+			in := bufio.NewScanner(c)
+			for in.Scan() {
+				answer := "550 5.7.1 go away"
+				if in.Text() == "QUIT" {
+					answer = "221 bye"
+				}
+				_, _ = io.WriteString(c, answer+"\r\n")
+			}
+		}}
+		r := w.site("hello.test", picky, lab.Host{Exists: everybody})
+		w.want("answer", w.ask(r, "ann"), "dropped probe_blocked")
+		if got := w.told(); len(got) != 1 || got[0] != "host mx1.hello.test closed>open probe_blocked 1h0m0s" {
+			t.Errorf("opened %q", got)
+		}
+	})
+}
+
 // A peer that hangs up between two jobs is called again, and nothing rests.
 func TestHangUpWhileIdle(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
