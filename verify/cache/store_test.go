@@ -219,7 +219,11 @@ func TestPaceMemory(t *testing.T) {
 		if d := cmp.Diff(want, got); err != nil || d != "" {
 			t.Errorf("%v %s", err, d)
 		}
-		time.Sleep(paceLife)
+		time.Sleep(25 * time.Hour) // a breaker holds for 24 h, and is half open then
+		if got, err := s.LoadPace(); err != nil || cmp.Diff(want, got) != "" {
+			t.Errorf("after 25 h: %v %v", got, err)
+		}
+		time.Sleep(23 * time.Hour)
 		if got, err := s.LoadPace(); err != nil || len(got) != 0 {
 			t.Errorf("%v %v", got, err)
 		}
