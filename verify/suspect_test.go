@@ -109,6 +109,20 @@ func TestTruthfulSitesAreSampled(t *testing.T) {
 	})
 }
 
+// A postmaster@ that was accepted vouches for nobody: many sites accept it and
+// nobody else.
+func TestPostmasterVouchesForNoSite(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.want("n1@d1.test", verdict.MailboxNotFound)
+		w.want("n2@d2.test", verdict.MailboxNotFound)
+		w.want("postmaster@d3.test", verdict.Accepted)
+		if v := w.want("n3@d3.test", verdict.MailboxNotFound); !v.Has(verdict.Suspect) {
+			t.Error("the third negative is enforced, on the word of a postmaster@")
+		}
+		w.wantAsked("1 n1@d1.test", "2 n2@d2.test", "3 postmaster@d3.test", "4 n3@d3.test")
+	})
+}
+
 func TestProbeFailuresAtTheEngine(t *testing.T) {
 	failure := func(r verdict.Reason, f probe.Failure) pace.Answer {
 		return pace.Answer{Asked: true, Class: reply.Class{Reason: r}, Step: probe.Step{Stage: verdict.Rcpt, Failure: f}}
