@@ -203,6 +203,9 @@ func (d *Daemon) web(name, spec string, unix netserve.UnixOptions, h http.Handle
 	if err != nil {
 		return err
 	}
+	if _, tcp := l.Addr().(*net.TCPAddr); tcp && name == "admin" {
+		return errors.Join(fmt.Errorf("[listen] admin: %s is a TCP socket: must be a unix socket, because it asks for no password", spec), l.Close())
+	}
 	srv := httpapi.NewServer(h, d.logger)
 	d.doors = append(d.doors, door{name, func(ctx context.Context) error {
 		if err := srv.Shutdown(ctx); err != nil {

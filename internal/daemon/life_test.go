@@ -209,6 +209,23 @@ func TestSocketsOfSystemd(t *testing.T) {
 	})
 }
 
+// TestAdminOverTCP: the admin door has no password, so what systemd passes for
+// it must not be open to the network.
+func TestAdminOverTCP(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cfg := onLoopback(t, t.TempDir())
+	cfg.Listen.Admin = "fd:admin"
+	_, err = New(Options{Config: cfg, Logger: slog.New(slog.DiscardHandler), Listeners: map[string][]net.Listener{"admin": {l}}})
+	if err == nil || !strings.Contains(err.Error(), "[listen] admin: fd:admin is a TCP socket") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestDoorThatEnds: a daemon of which a door has failed does not live on half
 // deaf; systemd starts it anew.
 func TestDoorThatEnds(t *testing.T) {
