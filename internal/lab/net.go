@@ -96,7 +96,7 @@ type loopback struct {
 // 127.0.0.1, and each host on its own addresses at one port. Hosts registered
 // later are served too. Close ends it.
 func (n *Internet) Listen() (dnsAddr string, smtpPort int, err error) {
-	tcp, udp, err := listenDNS()
+	tcp, udp, err := ListenDNS()
 	if err != nil {
 		return "", 0, err
 	}
@@ -128,19 +128,26 @@ func (n *Internet) Listen() (dnsAddr string, smtpPort int, err error) {
 	return udp.LocalAddr().String(), l.port, nil
 }
 
-func listenDNS() (net.Listener, *net.UDPConn, error) {
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, nil, err
+// ListenDNS opens the two sockets of a name server on loopback, TCP and UDP at
+// one port. The caller closes both.
+func ListenDNS() (net.Listener, *net.UDPConn, error) {
+	const tries = 20 // somebody may have the same port for the other protocol
+	var err error
+	for range tries {
+		var tcp net.Listener
+		if tcp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		addr := tcp.Addr().(*net.TCPAddr)
+		var udp *net.UDPConn
+		if udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: addr.Port}); err == nil {
+			// Bursts of a thousand queries are dropped with the default buffer.
+			_ = udp.SetReadBuffer(8 << 20)
+			return tcp, udp, nil
+		}
+		err = errors.Join(err, tcp.Close())
 	}
-	addr := tcp.Addr().(*net.TCPAddr)
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: addr.IP, Port: addr.Port})
-	if err != nil {
-		return nil, nil, errors.Join(err, tcp.Close())
-	}
-	// Bursts of a thousand queries are dropped with the default buffer.
-	_ = udp.SetReadBuffer(8 << 20)
-	return tcp, udp, nil
+	return nil, nil, err
 }
 
 // serve opens (or, for a dead host, closes) the listener of one address.

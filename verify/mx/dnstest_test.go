@@ -13,6 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"rcptgate/internal/lab"
 	"rcptgate/verify/address"
 )
 
@@ -37,15 +38,11 @@ func (f *fakeDNS) count(question string) int {
 func newFakeDNS(t testing.TB, s script) *fakeDNS {
 	t.Helper()
 	f := &fakeDNS{asked: map[string]int{}}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, pc, err := lab.ListenDNS()
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.addr = ln.Addr().String()
-	pc, err := net.ListenPacket("udp", f.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var wg sync.WaitGroup
 	t.Cleanup(func() {
 		_ = ln.Close()
