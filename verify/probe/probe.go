@@ -154,8 +154,13 @@ func New(o Options) *Prober {
 // choice. Keep-alives are off: no dialogue lives long enough to need one.
 func dial(ctx context.Context, src netip.Addr, dst netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: -1}
+	var from netip.AddrPort
 	if src.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))
+		from = netip.AddrPortFrom(src, 0)
 	}
-	return d.DialContext(ctx, "tcp", dst.String())
+	c, err := d.DialTCP(ctx, "tcp", from, dst)
+	if err != nil {
+		return nil, err // not a nil *net.TCPConn inside the interface
+	}
+	return c, nil
 }
