@@ -100,7 +100,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 		switch {
 		case s.answered:
 			return a.known(s.sofar)
-		case w.settled(s.possible, s.sofar):
+		case a.settled(s.possible, s.sofar):
 			w.back = returns
 			return a.known(s.sofar)
 		case s.over:
@@ -146,9 +146,7 @@ func (s sight) wait() time.Duration {
 func (e *Engine) look(a *ask, f *flight, w *waiter) sight {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if f.found && deniedByDNS(a.old) {
-		a.hasOld = false
-	}
+	a.hasOld = a.hasOld && !f.refutes(a)
 	s := sight{
 		changed: f.changed, possible: f.possible, sofar: f.sofar,
 		answered: f.answered, begun: f.begun, over: w != nil && w.over,
@@ -159,10 +157,13 @@ func (e *Engine) look(a *ask, f *flight, w *waiter) sight {
 	return s
 }
 
+// refutes reports that the DNS has found MXs since it denied what the asker has
+// at hand. Engine.mu is held.
+func (f *flight) refutes(a *ask) bool { return f.found && deniedByDNS(a.old) }
+
 // settled reports that the asker's decision can no longer change: over all that
 // it may get, what is already known included.
-func (w *waiter) settled(possible []verdict.Reason, sofar verdict.Verdict) bool {
-	a := w.a
+func (a *ask) settled(possible []verdict.Reason, sofar verdict.Verdict) bool {
 	if a.q.Settled == nil {
 		return false
 	}

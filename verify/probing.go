@@ -15,7 +15,7 @@ import (
 func (e *Engine) submit(f *flight) (verdict.Verdict, bool) {
 	live, wanted := e.arrive(f)
 	if !wanted {
-		return e.newVerdict(f, verdict.NotProbed, ""), true
+		return verdict.Verdict{}, false
 	}
 	j := job{
 		rcpt: f.addr, route: f.route, tenant: f.tenant, why: f.why, kind: pace.KindAddress,
@@ -37,14 +37,17 @@ func (e *Engine) submit(f *flight) (verdict.Verdict, bool) {
 
 // arrive makes the site of a flight known: its waiters are counted there, and
 // those above the cap leave, as do those whose decision cannot change any more.
-// wanted is false where nobody is left to need the answer.
+// Where nobody is left to need the answer, wanted is false and the flight has
+// ended: who comes later begins another.
 func (e *Engine) arrive(f *flight) (live, wanted bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f.site = f.route.Site
 	over := false
 	for w := range f.waiters {
-		if !w.a.returns() && w.settled(f.possible, f.sofar) {
+		a := *w.a // the asker may be reading its own
+		a.hasOld = a.hasOld && !f.refutes(&a)
+		if !a.returns() && a.settled(f.possible, f.sofar) {
 			continue
 		}
 		if w.capped && w.site == "" && !e.countLocked(w, f.site, f.st) {
@@ -56,7 +59,13 @@ func (e *Engine) arrive(f *flight) (live, wanted bool) {
 	if over {
 		f.wakeLocked()
 	}
-	return live, (live || f.kept) && !e.closed
+	switch {
+	case e.closed:
+		e.endLocked(f, e.placed(f, notProbed("stopping")))
+	case !live && !f.kept:
+		e.endLocked(f, e.placed(f, notProbed("nobody needs it any more")))
+	}
+	return live, !f.ended
 }
 
 // queue submits a job of the flight and makes its ticket the flight's, so that

@@ -371,3 +371,24 @@ func TestBrokenTLSCountsTwice(t *testing.T) {
 		}
 	})
 }
+
+// TestRcptsPerTransaction: as many RCPTs as the key says follow one MAIL.
+func TestRcptsPerTransaction(t *testing.T) {
+	l := provider.DefaultLimits()
+	l.RcptsPerTransaction = 2
+	inWorld(t, func(s *Settings) { s.Book = book(t, provider.Overrides{Pace: l}) }, func(w *world) {
+		r := w.site("good.test", lab.Host{Exists: everybody})
+		for _, local := range []string{"ann", "bob", "cid"} {
+			w.want(local, w.ask(r, local), "accepted")
+		}
+		var verbs []string
+		for _, e := range w.net.Log() {
+			if e.Verb == "MAIL" || e.Verb == "RCPT" {
+				verbs = append(verbs, e.Verb)
+			}
+		}
+		if got := strings.Join(verbs, " "); got != "MAIL RCPT RCPT MAIL RCPT" {
+			t.Errorf("the far end saw %s", got)
+		}
+	})
+}

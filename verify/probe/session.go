@@ -46,10 +46,30 @@ func (s *Session) Ask(ctx context.Context, rcpt address.Address) Step {
 	stop := s.g.watch(ctx)
 	defer stop()
 	lines := s.lines(rcpt, utf8)
+	step := s.send(lines)
+	if len(lines) == 1 && overfull(step) {
+		// It speaks of the transaction, not of the recipient, who is asked again
+		// in one of its own, as are all others from here on.
+		s.most = 1
+		step = s.send(s.lines(rcpt, utf8))
+	}
+	return step
+}
+
+func (s *Session) send(lines []string) Step {
 	if s.pipelining {
 		return s.flight(lines)
 	}
 	return s.oneByOne(lines)
+}
+
+// overfull reports a reply that may mean that the transaction takes no further
+// RCPT: 452 (RFC 5321 section 4.5.3.1.10), 503 for one that the server has
+// ended, or a fault of the protocol, X.5.3 among them (RFC 3463 section 3.6).
+func overfull(step Step) bool {
+	r := step.Reply
+	return step.Failure == NoFailure && r.Code >= 400 && !step.Ends() &&
+		(r.Code == 452 || r.Code == 503 || r.Enhanced.Subject == 5)
 }
 
 // lines are the commands that ask about a recipient now, the last being its

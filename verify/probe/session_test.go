@@ -123,6 +123,38 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
+// TestOneRcptAMail has a server that takes no second RCPT after a MAIL: it is
+// asked again about that one, and each recipient has a MAIL from there on.
+func TestOneRcptAMail(t *testing.T) {
+	for _, full := range []string{"452 4.5.3 too many recipients", "503 5.5.1 need MAIL", "552 5.5.3 too many", "503 bad sequence"} {
+		probing(t, func(t *testing.T, p *Prober) {
+			r := request(t)
+			r.RcptsPerTransaction = 5
+			s, _, last := p.Open(t.Context(), r)
+			if s == nil {
+				t.Fatalf("open: %+v", last)
+			}
+			for _, rcpt := range []string{"a@x.test", "b@x.test", "c@x.test"} {
+				if got := s.Ask(t.Context(), addr(t, rcpt)); got.Reply.Code != 250 {
+					t.Errorf("%s, %s: %+v", full, rcpt, got)
+				}
+			}
+			s.Close(t.Context())
+		}, func(p *peer) {
+			p.hello()
+			p.expect(flightA)
+			p.say("250 ok|250 ok")
+			p.expect("RCPT TO:<b@x.test>")
+			p.say(full)
+			for _, rcpt := range []string{"b", "c"} {
+				p.expect("RSET|MAIL FROM:<v@out.test>|RCPT TO:<" + rcpt + "@x.test>")
+				p.say("250 ok|250 ok|250 ok")
+			}
+			p.bye()
+		})
+	}
+}
+
 // TestOneWrite sees the whole flight in one segment.
 func TestOneWrite(t *testing.T) {
 	probing(t, func(t *testing.T, p *Prober) {
