@@ -32,14 +32,20 @@ func (d *Daemon) Health() []httpapi.Trouble {
 	if err := d.audit.Healthy(); err != nil {
 		add(httpapi.PartAudit, err.Error())
 	}
-	if why := d.pacer.Trouble(); why != "" {
-		add(httpapi.PartBlind, "this host could not open the last connection: "+why)
+	if why := d.pacer.Trouble(); why != "" { // names the mail server
+		all = append(all, httpapi.Trouble{
+			Part: httpapi.PartBlind, Detail: why,
+			Why: "this host could not open a connection within the last minute; the journal says why",
+		})
 	} else if d.pacer.Blind() {
 		add(httpapi.PartBlind, "the last 5 different sites could not be connected to; one trial every 30 s")
 	}
 	resolver := d.current.Load().resolver
 	if why := resolver.Trouble(); why != "" {
-		add(httpapi.PartDNS, "this host could not ask a name server: "+why)
+		all = append(all, httpapi.Trouble{
+			Part: httpapi.PartDNS, Detail: why,
+			Why: "this host could not open a socket to a name server; the admin socket says why",
+		})
 	} else if resolver.Blind() {
 		add(httpapi.PartDNS, "no DNS query has been answered for 5 s")
 	}

@@ -146,9 +146,18 @@ func TestOwnTrouble(t *testing.T) {
 				t.Errorf("%s: %v", rcpt, d)
 			}
 		}
-		w.noSocket.Store(&net.OpError{Op: "dial", Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)})
+		foreign := &net.OpError{
+			Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 64, 0, 1), Port: 25},
+			Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL),
+		}
+		w.noSocket.Store(foreign)
 		passes("nobody@far.test")
 		w.red(httpapi.PartBlind)
+		if _, text := w.troubles(); strings.Contains(text, "127.64") {
+			t.Errorf("the public page names a mail server: %s", text)
+		}
+		time.Sleep(2 * time.Minute) // of the bubble: nothing is said for ever
+		w.red()
 		w.noSocket.Store(nil)
 		if got := w.rcpt("nobody@far.test"); !strings.HasPrefix(got, "550 5.1.1") {
 			t.Errorf("with sockets: %q", got)

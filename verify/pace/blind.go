@@ -12,6 +12,7 @@ const (
 	blindSites  = 5                // different sites that did not connect
 	blindWithin = 60 * time.Second // all of them
 	blindTrial  = 30 * time.Second // one job goes out so often
+	troubleFor  = time.Minute      // how long trouble of this host is told
 )
 
 // blind is the connection half of rule 12 (docs/design.md): when the last
@@ -22,7 +23,8 @@ type blind struct {
 	trial  tick   // when the next job may look
 	// trouble is why this host could not even open a socket the last time;
 	// empty when it could. That is no blindness: it says nothing of the network.
-	trouble string
+	trouble   string
+	troubleAt tick
 }
 
 // miss is a site that did not connect.
@@ -74,7 +76,7 @@ func (p *Pacer) hampered(why string) {
 	if p.blind.trouble == "" {
 		p.note(slog.LevelWarn, "this host cannot open connections", "error", why)
 	}
-	p.blind.trouble = why
+	p.blind.trouble, p.blind.troubleAt = why, p.now
 }
 
 // unhampered notes that it could.
@@ -95,10 +97,13 @@ func (p *Pacer) mayLook() (may, trial bool) {
 }
 
 // Trouble says why this host could not open the last socket that it wanted for
-// a dialogue; empty when it could.
+// a dialogue, within the last minute; empty when it could.
 func (p *Pacer) Trouble() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.clockNow()-p.blind.troubleAt > troubleFor {
+		return ""
+	}
 	return p.blind.trouble
 }
 
