@@ -62,6 +62,49 @@ func sysError(call string, errno syscall.Errno) error {
 	return &net.OpError{Op: call, Err: os.NewSyscallError(call, errno)}
 }
 
+// TestOurTrouble: what a router, a packet filter or the lack of IPv6 causes is
+// the network's, whatever number it has.
+func TestOurTrouble(t *testing.T) {
+	t.Parallel()
+	v4 := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 25}
+	v6 := &net.UDPAddr{IP: net.ParseIP("2001:db8::1"), Port: 53}
+	for _, c := range []struct {
+		call string
+		no   syscall.Errno
+		to   net.Addr
+		want bool
+	}{
+		{"socket", syscall.EMFILE, v4, true},
+		{"socket", syscall.ENFILE, v6, true},
+		{"write", syscall.ENOBUFS, v4, true},
+		{"write", syscall.ENOMEM, v4, true},
+		{"connect", syscall.EADDRINUSE, v6, true},
+		{"connect", syscall.EAGAIN, v4, true},
+		{"socket", syscall.EACCES, v4, true},
+		{"socket", syscall.EPERM, v6, true},
+		{"bind", syscall.EACCES, v4, true},
+		{"connect", syscall.EACCES, v6, false}, // a router prohibits it
+		{"connect", syscall.EPERM, v4, false},
+		{"read", syscall.EACCES, v6, false},
+		{"write", syscall.EPERM, v4, false},
+		{"bind", syscall.EADDRNOTAVAIL, v6, true},
+		{"connect", syscall.EADDRNOTAVAIL, v4, true}, // all ports are taken
+		{"connect", syscall.EADDRNOTAVAIL, v6, false},
+		{"connect", syscall.EADDRNOTAVAIL, nil, false},
+		{"connect", syscall.ECONNREFUSED, v4, false},
+	} {
+		err := &net.OpError{Op: "dial", Addr: c.to, Err: os.NewSyscallError(c.call, c.no)}
+		if got := OurTrouble(err); got != c.want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+	for _, err := range []error{nil, os.ErrDeadlineExceeded, syscall.EACCES} {
+		if OurTrouble(err) {
+			t.Errorf("%v is ours", err)
+		}
+	}
+}
+
 // TestUnasked: what fails because this host has no socket says nothing of the
 // domain, nor of the name server; neither does what is remembered of it.
 func TestUnasked(t *testing.T) {
@@ -73,8 +116,8 @@ func TestUnasked(t *testing.T) {
 	}{
 		{"no descriptor", sysError("socket", syscall.EMFILE), nil, ""},
 		{"no address", sysError("bind", syscall.EADDRNOTAVAIL), nil, ""},
-		{"no permission for the question", nil, sysError("write", syscall.EPERM), "none"},
-		{"no permission for the canary", nil, sysError("write", syscall.EPERM), "canary"},
+		{"no memory for the question", nil, sysError("write", syscall.ENOBUFS), "none"},
+		{"no memory for the canary", nil, sysError("write", syscall.ENOBUFS), "canary"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -111,7 +154,7 @@ func TestNetworkTroubleIsNotOurs(t *testing.T) {
 		l := &lacking{dial: p.dial}
 		r := newTest(t, Options{Servers: p.addrs(), Dial: l.Dial})
 		for i, err := range []error{
-			nil, sysError("connect", syscall.ENETUNREACH), sysError("connect", syscall.ECONNREFUSED), os.ErrDeadlineExceeded,
+			nil, sysError("connect", syscall.EACCES), sysError("connect", syscall.ENETUNREACH), sysError("connect", syscall.ECONNREFUSED), os.ErrDeadlineExceeded,
 		} {
 			l.set(err, nil, "")
 			got := r.Lookup(t.Context(), domain(t, strings.Repeat("x", i+1)+".test"))

@@ -117,7 +117,19 @@ func TestDialErrors(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	noRoute := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}
 	late := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
-	for want, err := range map[Failure]error{ConnectRefused: refused, ConnectFailed: noRoute, ConnectTimeout: late} {
+	prohibited := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)}
+	noIPv6 := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL), Addr: &net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 25}}
+	for _, c := range []struct {
+		want Failure
+		err  error
+	}{
+		{ConnectRefused, refused},
+		{ConnectFailed, noRoute},
+		{ConnectFailed, prohibited},
+		{ConnectFailed, noIPv6},
+		{ConnectTimeout, late},
+	} {
+		want, err := c.want, c.err
 		p := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return nil, err }})
 		s, tr, last := p.Open(t.Context(), request(t))
 		if s != nil || last.Failure != want || last.Stage != verdict.Connect || len(tr.Steps) != 1 {
@@ -129,7 +141,7 @@ func TestDialErrors(t *testing.T) {
 		syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 		syscall.EACCES, syscall.EPERM, syscall.EAGAIN,
 	} {
-		err := &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}
+		err := &net.OpError{Op: "dial", Err: os.NewSyscallError("bind", errno)}
 		p := New(Options{Dial: func(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) { return nil, err }})
 		if s, _, last := p.Open(t.Context(), request(t)); s != nil || last.Failure != LocalTrouble || !last.Ends() {
 			t.Errorf("%v: got %+v", errno, last)
