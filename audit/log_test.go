@@ -138,19 +138,24 @@ func TestRotationUnderLoad(t *testing.T) {
 func TestFlushIsPrompt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const queue = 100
 		d := &disk{room: -1}
-		l := onDisk(t, d, Options{})
+		l := onDisk(t, d, Options{Queue: queue})
 		l.Record(&Decision{ID: "a"})
 		time.Sleep(200 * time.Millisecond)
 		if len(ids(t, d.bytes())) != 1 {
 			t.Error("not written after 200 ms")
 		}
-		for i := range 80 { // more than half the queue
+		for i := range 80 {
 			l.Record(&Decision{ID: fmt.Sprint(i)})
 		}
-		synctest.Wait()
+		synctest.Wait() // the writer may have taken its batch at any line past the half
+		if n := len(ids(t, d.bytes())); n <= 1+queue/2 {
+			t.Errorf("%d lines at once with more than half the queue full", n)
+		}
+		time.Sleep(200 * time.Millisecond)
 		if n := len(ids(t, d.bytes())); n != 81 || l.Lost() != 0 {
-			t.Errorf("%d lines at once, %d lost", n, l.Lost())
+			t.Errorf("%d lines after 200 ms, %d lost", n, l.Lost())
 		}
 		if err := l.Close(t.Context()); err != nil {
 			t.Error(err)
