@@ -154,11 +154,10 @@ func New(o Options) *Prober {
 // choice. Keep-alives are off: no dialogue lives long enough to need one.
 func dial(ctx context.Context, src netip.Addr, dst netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: -1}
-	var from netip.AddrPort
-	if src.IsValid() {
-		from = netip.AddrPortFrom(src, 0)
+	if !src.IsValid() { // DialTCP would bind all the same, and look for a port that is free for all peers
+		return d.DialContext(ctx, "tcp", dst.String())
 	}
-	c, err := d.DialTCP(ctx, "tcp", from, dst)
+	c, err := d.DialTCP(ctx, "tcp", netip.AddrPortFrom(src, 0), dst)
 	if err != nil {
 		return nil, err // not a nil *net.TCPConn inside the interface
 	}
