@@ -61,14 +61,16 @@ func rejectsEDNS(rcode int) bool {
 // time, RFC 5452 section 9.2) and reads until its reply comes or 2 s are over:
 // whatever does not match the question is somebody else's and decides nothing.
 func (r *Resolver) exchange(ctx context.Context, network, addr string, q *dns.Msg) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
+	deadline := time.Now().Add(tryTimeout)
 	c, err := r.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	// The one clock of reads and writes: time-out, or the asker's end.
+	if err := c.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	// Not before the deadline is set, which it may have to bring forward.
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 

@@ -65,7 +65,7 @@ func (m *memo[K, V]) get(ctx context.Context, key K) (V, error) {
 		return v, nil
 	}
 	var zero V
-	c, v, err := m.begin(ctx, key)
+	c, v, err := m.begin(key)
 	if err != nil || c == nil {
 		return v, err
 	}
@@ -78,15 +78,15 @@ func (m *memo[K, V]) get(ctx context.Context, key K) (V, error) {
 }
 
 // prefetch begins the load of a key that somebody will get.
-func (m *memo[K, V]) prefetch(ctx context.Context, key K) {
+func (m *memo[K, V]) prefetch(key K) {
 	if _, ok := m.cache.GetIfPresent(key); !ok {
-		_, _, _ = m.begin(ctx, key)
+		_, _, _ = m.begin(key)
 	}
 }
 
 // begin joins the load of the key or starts one. Without a call and an error
 // the value came in meanwhile.
-func (m *memo[K, V]) begin(ctx context.Context, key K) (*call[V], V, error) {
+func (m *memo[K, V]) begin(key K) (*call[V], V, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var zero V
@@ -99,7 +99,7 @@ func (m *memo[K, V]) begin(ctx context.Context, key K) (*call[V], V, error) {
 	if v, ok := m.cache.GetIfPresent(key); ok {
 		return nil, v, nil
 	}
-	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.budget)
+	own, cancel := context.WithTimeout(context.Background(), m.budget)
 	c := &call[V]{cancel: cancel, done: make(chan struct{})}
 	m.calls[key] = c
 	m.wg.Go(func() { m.run(own, key, c) })

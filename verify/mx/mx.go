@@ -124,8 +124,8 @@ type Options struct {
 	// lets no reserved network in.
 	Guard *Guard
 	// Dial opens a connection to a server; network is "udp" or "tcp". A
-	// connection that is no net.PacketConn is framed as over TCP. nil:
-	// net.Dialer.
+	// connection that is no net.PacketConn is framed as over TCP. It should take
+	// no longer than a try. nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Budget bounds the work of one lookup; zero: 8 s. One try at one server
 	// takes at most 2 s.
@@ -206,7 +206,8 @@ func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 		}
 		return net.DialUDP(network, nil, net.UDPAddrFromAddrPort(server))
 	}
-	return new(net.Dialer).DialContext(ctx, network, addr)
+	d := net.Dialer{Timeout: tryTimeout}
+	return d.DialContext(ctx, network, addr)
 }
 
 // Close ends the lookups under way, whose askers get Outcome Failed, and waits

@@ -87,7 +87,7 @@ func (r *Resolver) confirm(ctx context.Context, name string, qtype uint16, first
 		return first
 	}
 	// The canary of the first server is asked beside the second question.
-	r.canaries.prefetch(ctx, first.server)
+	r.canaries.prefetch(first.server)
 	second := r.query(ctx, name, qtype, first.server)
 	if !second.negative() {
 		return second

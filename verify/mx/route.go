@@ -41,7 +41,7 @@ func (r *Resolver) build(ctx context.Context, d address.Domain) *plan {
 	name := dns.Fqdn(d.String())
 	a := r.query(ctx, name, dns.TypeMX, noServer)
 	if a.negative() {
-		r.prefetch(ctx, implicitHost(d, a))
+		r.prefetch(implicitHost(d, a))
 	}
 	a = r.confirm(ctx, name, dns.TypeMX, a)
 	p.route.Expires = a.expires
@@ -200,7 +200,7 @@ func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
 // is an address, the others have one more second.
 func (r *Resolver) resolveAll(ctx context.Context, hosts []Host) []hostAddrs {
 	for _, h := range hosts {
-		r.prefetch(ctx, h.Name)
+		r.prefetch(h.Name)
 	}
 	all := make([]hostAddrs, len(hosts))
 	have, graced := false, false
@@ -225,15 +225,14 @@ type question struct {
 
 // prefetch begins to ask for the IPv4 addresses of a host; askAddrs goes on
 // where there are none.
-func (r *Resolver) prefetch(ctx context.Context, host string) {
-	r.addrs.prefetch(ctx, question{host + ".", dns.TypeA})
+func (r *Resolver) prefetch(host string) {
+	r.addrs.prefetch(question{host + ".", dns.TypeA})
 }
 
 // hostAddrs waits for the addresses of a host. IPv6 ones are only asked for
 // where there is no IPv4 address: nearly every MX has one, and a third of all
 // queries would be for nothing.
 func (r *Resolver) hostAddrs(ctx context.Context, host string) hostAddrs {
-	r.prefetch(ctx, host)
 	v4, err := r.addrs.get(ctx, question{host + ".", dns.TypeA})
 	if err != nil {
 		v4 = brokenAnswer("no answer in time").dated()
@@ -255,7 +254,7 @@ func (r *Resolver) askAddrs(ctx context.Context, q question) answer {
 	if q.qtype != dns.TypeA {
 		return r.query(ctx, q.name, q.qtype, noServer)
 	}
-	v6 := func() { r.addrs.prefetch(ctx, question{q.name, dns.TypeAAAA}) }
+	v6 := func() { r.addrs.prefetch(question{q.name, dns.TypeAAAA}) }
 	late := time.AfterFunc(lateV4, v6)
 	defer late.Stop()
 	a := r.query(ctx, q.name, q.qtype, noServer)
