@@ -113,7 +113,7 @@ func serveTrivial() int {
 	for err == nil {
 		var c net.Conn
 		if c, err = l.Accept(); err == nil {
-			go lab.TrivialPolicy(c) // until the process is killed
+			go lab.TrivialPolicy(c, lab.Dunno) // until the process is killed
 		}
 	}
 	fmt.Fprintln(os.Stderr, "integration: trivial policy server:", err)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,7 +22,7 @@ import (
 )
 
 // The environment of the children: the file of the daemon that TestChildDaemon
-// is to be; the name server and the port that TestChildProber is to ask.
+// is to be; the name server and the port that TestChildProber is to ask, and its socket.
 const (
 	childConfig = "RCPTGATE_CHILD_DAEMON"
 	childWorld  = "RCPTGATE_CHILD_PROBER"
@@ -52,17 +53,44 @@ func TestChildDaemon(t *testing.T) {
 }
 
 // TestChildProber is no test: it is the bare prober in a process of its own. It
-// asks about all addresses of a line side by side and then says "done", or what
-// went wrong. Without its environment it ends.
+// serves askers of the policy protocol at its socket, one address at a time
+// each. Of a line on its standard input it asks about all addresses side by
+// side, without askers, and then says "done", or what went wrong. Without its
+// environment it ends.
 func TestChildProber(t *testing.T) {
-	dns, port, ok := strings.Cut(os.Getenv(childWorld), " ")
-	if !ok {
+	world := strings.Fields(os.Getenv(childWorld))
+	if len(world) != 3 {
 		return
 	}
-	p, err := strconv.Atoi(port)
+	port, err := strconv.Atoi(world[1])
 	if err != nil {
 		t.Fatal(err)
 	}
+	probe := func(rcpt string) error {
+		code, err := lab.BareProbe(context.Background(), new(net.Dialer).DialContext, world[0], port, rcpt)
+		if err == nil && code != "250" {
+			err = fmt.Errorf("%s: %s", rcpt, code)
+		}
+		return err
+	}
+	l, err := net.Listen("unix", world[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go lab.TrivialPolicy(c, func(rcpt string) string {
+				if err := probe(rcpt); err != nil {
+					return "450 " + err.Error()
+				}
+				return lab.Dunno(rcpt)
+			})
+		}
+	}()
 	fmt.Println(childReady)
 	in := bufio.NewReader(os.Stdin)
 	for {
@@ -74,20 +102,12 @@ func TestChildProber(t *testing.T) {
 		errs := make([]error, len(rcpts))
 		var wg sync.WaitGroup
 		for i, rcpt := range rcpts {
-			wg.Go(func() {
-				code, err := lab.BareProbe(context.Background(), new(net.Dialer).DialContext, dns, p, rcpt)
-				if err == nil && code != "250" {
-					err = fmt.Errorf("%s: %s", rcpt, code)
-				}
-				errs[i] = err
-			})
+			wg.Go(func() { errs[i] = probe(rcpt) })
 		}
 		wg.Wait()
 		said := "done"
-		for _, err := range errs {
-			if err != nil {
-				said = err.Error()
-			}
+		if err := errors.Join(errs...); err != nil {
+			said = strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
 		fmt.Println(said)
 	}
@@ -152,9 +172,11 @@ func (r *rig) daemonProcess(probe, policy string) (c *child, socket string) {
 	return spawn(b, "TestChildDaemon", childConfig+"="+file), filepath.Join(dir, "policy.sock")
 }
 
-// proberProcess starts a bare prober in a process of its own.
-func (r *rig) proberProcess() *child {
-	return spawn(r.b, "TestChildProber", fmt.Sprintf("%s=%s %d", childWorld, r.dns, r.port))
+// proberProcess starts a bare prober in a process of its own. Its policy door is
+// at socket.
+func (r *rig) proberProcess() (c *child, socket string) {
+	socket = filepath.Join(r.b.TempDir(), "prober.sock")
+	return spawn(r.b, "TestChildProber", fmt.Sprintf("%s=%s %d %s", childWorld, r.dns, r.port, socket)), socket
 }
 
 // probe has the prober ask about all addresses side by side, each of which must

@@ -101,8 +101,9 @@ func bareReply(br *bufio.Reader) (code string, err error) {
 }
 
 // TrivialPolicy serves one connection of the policy protocol with a server
-// that only parses and answers DUNNO: the yardstick for warm requests.
-func TrivialPolicy(c net.Conn) {
+// that only parses the request and answers with action of its recipient: the
+// yardstick for warm requests with Dunno, and for cold ones with a BareProbe.
+func TrivialPolicy(c net.Conn, action func(recipient string) string) {
 	defer c.Close()
 	br := bufio.NewReader(c)
 	attrs := map[string]string{}
@@ -119,8 +120,11 @@ func TrivialPolicy(c net.Conn) {
 			name, value, _ := bytes.Cut(line[:len(line)-1], []byte("="))
 			attrs[string(name)] = string(value)
 		}
-		if _, err := io.WriteString(c, "action=DUNNO\n\n"); err != nil {
+		if _, err := io.WriteString(c, "action="+action(attrs["recipient"])+"\n\n"); err != nil {
 			return
 		}
 	}
 }
+
+// Dunno passes every recipient.
+func Dunno(string) string { return "DUNNO" }

@@ -53,7 +53,7 @@ func BenchmarkWarm(b *testing.B) {
 		b.Fatal(err)
 	}
 	ours := listen(b, h.Handle)
-	trivial := listen(b, func(_ context.Context, c net.Conn) { lab.TrivialPolicy(c) })
+	trivial := listen(b, func(_ context.Context, c net.Conn) { lab.TrivialPolicy(c, lab.Dunno) })
 	for b.Loop() {
 		q := lab.Ratios(9, func() float64 { return load(b, ours) }, func() float64 { return load(b, trivial) })
 		b.ReportMetric(q.Median, "ratio")
