@@ -43,7 +43,7 @@ const (
 	NoTarget Outcome = "no_target" // MX records, but no target that has an address
 	Reserved Outcome = "reserved"  // all addresses, or all hosts, are ones that are never dialled
 	Failed   Outcome = "failed"    // SERVFAIL, time-out, a negative answer that could not be proven
-	Unasked  Outcome = "unasked"   // failed while this host itself had trouble: not a word about the domain
+	Unasked  Outcome = "unasked"   // this host could not ask, and heard no server: not a word about the domain
 )
 
 // Site is the ordered set of MX names: lower case, no trailing dot, by
@@ -148,7 +148,7 @@ type Resolver struct {
 
 	routes   *memo[address.Domain, *plan]
 	addrs    *memo[question, answer]
-	canaries *memo[int, bool] // by index in servers
+	canaries *memo[int, error] // by index in servers; nil: it sings
 }
 
 // New returns a resolver. An error says which server or which file cannot be
@@ -193,7 +193,7 @@ func New(o Options) (*Resolver, error) {
 	r.packets.New = func() any { return new([packetSize]byte) }
 	r.routes = newMemo(budget, log, r.build, func(p *plan) time.Time { return p.route.Expires })
 	r.addrs = newMemo(budget, log, r.askAddrs, func(a answer) time.Time { return a.expires })
-	r.canaries = newMemo(2*tryTimeout, log, r.askCanary, func(bool) time.Time { return time.Now().Add(canaryPeriod) })
+	r.canaries = newMemo(2*tryTimeout, log, r.askCanary, func(error) time.Time { return time.Now().Add(canaryPeriod) })
 	return r, nil
 }
 
@@ -220,23 +220,18 @@ func (r *Resolver) Close() {
 }
 
 // Lookup never fails: what could not be found out is Outcome Failed, or Unasked
-// while this host has trouble of its own (Trouble). Answers are cached by their TTL (30 s to 1 h), askers of one domain share one lookup,
-// and ctx ends only the wait of this asker.
+// where this host got no socket to ask with. Answers are cached by their TTL
+// (30 s to 1 h), askers of one domain share one lookup, and ctx ends only the
+// wait of this asker.
 func (r *Resolver) Lookup(ctx context.Context, d address.Domain) Route {
 	if d.IsZero() {
 		return failedRoute(d, "no domain")
 	}
 	p, err := r.routes.get(ctx, d)
-	var route Route
 	if err != nil {
-		route = failedRoute(d, "no answer yet: "+err.Error())
-	} else {
-		route = p.draw(r.guard)
+		return failedRoute(d, "no answer yet: "+err.Error())
 	}
-	if route.Outcome == Failed && r.Trouble() != "" {
-		route.Outcome = Unasked
-	}
-	return route
+	return p.draw(r.guard)
 }
 
 // Blind reports that no query of any name got an answer (any rcode is one) for
@@ -244,9 +239,9 @@ func (r *Resolver) Lookup(ctx context.Context, d address.Domain) Route {
 // until an answer comes, so somebody has to go on trying.
 func (r *Resolver) Blind() bool { return r.sight.blind() }
 
-// Trouble says why this host could not ask a name server of late, although
-// nobody else had a part in it (no socket, no permission, no address); empty
-// where it always could.
+// Trouble says why this host could not ask one of its name servers of late,
+// although nobody else had a part in it (no socket, no permission, no address).
+// Others may have answered all the same. Empty where it always could.
 func (r *Resolver) Trouble() string { return r.sight.lately() }
 
 func failedRoute(d address.Domain, detail string) Route {

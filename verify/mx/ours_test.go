@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -106,7 +107,7 @@ func TestOurTrouble(t *testing.T) {
 }
 
 // TestUnasked: what fails because this host has no socket says nothing of the
-// domain, nor of the name server; neither does what is remembered of it.
+// domain; neither does what is remembered of it.
 func TestUnasked(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -127,8 +128,8 @@ func TestUnasked(t *testing.T) {
 				r := newTest(t, Options{Servers: p.addrs(), Dial: l.Dial, Canary: domain(t, "canary.test")})
 				l.set(c.open, c.write, c.of)
 				got := r.Lookup(t.Context(), domain(t, "none.test"))
-				if got.Outcome != Unasked || r.Trouble() == "" || r.servers[0].isDown() {
-					t.Errorf("%s %q, trouble %q, server down %v", got.Outcome, got.Detail, r.Trouble(), r.servers[0].isDown())
+				if got.Outcome != Unasked || r.Trouble() == "" {
+					t.Errorf("%s %q, trouble %q", got.Outcome, got.Detail, r.Trouble())
 				}
 				l.set(nil, nil, "")
 				for range 12 {
@@ -164,4 +165,111 @@ func TestNetworkTroubleIsNotOurs(t *testing.T) {
 		}
 		p.end(r)
 	})
+}
+
+// TestOneServerCannotBeAsked: it is passed over as a silent one, and what the
+// other says is that one's word.
+func TestOneServerCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		other script
+		want  Outcome
+	}{
+		{"SERVFAIL", rcode(dns.RcodeServerFailure), Failed},
+		{"silence", nil, Failed},
+		{"NXDOMAIN", zone("canary.test. 300 IN MX 10 m.canary.test."), NXDomain},
+		{"an MX", zone("d1.test. 1 IN MX 1 m.d1.test.", "d2.test. 1 IN MX 1 m.d1.test.", "m.d1.test. 1 IN A 127.64.0.1"), Found},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPiped(zone(), c.other)
+				var tried atomic.Int32
+				dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if addr == p.addrs()[0] {
+						tried.Add(1)
+						return nil, sysError("bind", syscall.EADDRNOTAVAIL)
+					}
+					return p.dial(ctx, network, addr)
+				}
+				r := newTest(t, Options{Servers: p.addrs(), Dial: dial, Canary: domain(t, "canary.test")})
+				got := r.Lookup(t.Context(), domain(t, "d1.test"))
+				if got.Outcome != c.want || r.Trouble() == "" {
+					t.Errorf("%s %q, trouble %q", got.Outcome, got.Detail, r.Trouble())
+				}
+				once := tried.Load()
+				if got := r.Lookup(t.Context(), domain(t, "d2.test")); got.Outcome != c.want {
+					t.Errorf("the next domain: %s %q", got.Outcome, got.Detail)
+				}
+				if (c.want == Found || c.want == NXDomain) && tried.Load() != once {
+					t.Errorf("tried %d times, then %d", once, tried.Load())
+				}
+				p.end(r)
+			})
+		})
+	}
+}
+
+// TestWhoFailed: a route fails as our own only where no server's failure, of any
+// host of it, was heard.
+func TestWhoFailed(t *testing.T) {
+	t.Parallel()
+	mxs := zone("d.test. 300 IN MX 10 m1.d.test.", "d.test. 300 IN MX 10 m2.d.test.", "canary.test. 300 IN A 192.0.2.1")
+	failing := func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
+		if q.Question[0].Qtype == dns.TypeMX {
+			return mxs(q, tcp, n)
+		}
+		return rcode(dns.RcodeServerFailure)(q, tcp, n)
+	}
+	noIPv4 := func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
+		if q.Question[0].Qtype == dns.TypeAAAA {
+			return rcode(dns.RcodeServerFailure)(q, tcp, n)
+		}
+		return mxs(q, tcp, n)
+	}
+	truncated := func(q *dns.Msg, _ bool, _ int) []*dns.Msg {
+		m := reply(q, dns.RcodeSuccess)
+		m.Truncated = true
+		return []*dns.Msg{m}
+	}
+	for _, c := range []struct {
+		name    string
+		servers []script
+		of      string
+		mute    string // ENOBUFS for questions with this
+		want    Outcome
+	}{
+		{"one host of ours, the other does not exist", []script{mxs}, "d.test", "m2", Unasked},
+		{"one host of ours, the other SERVFAIL", []script{failing}, "d.test", "m2", Failed},
+		{"IPv4 of ours, IPv6 does not exist", []script{mxs}, "d.test", "\x02m1\x01d\x04test\x00\x00\x01", Unasked},
+		{"IPv4 of ours, IPv6 SERVFAIL", []script{noIPv4}, "d.test", "\x01d\x04test\x00\x00\x01", Failed},
+		{"no socket for the rest of a reply", []script{truncated}, "d.test", "", Unasked},
+		{"nor at the second server", []script{truncated, truncated}, "d.test", "", Unasked},
+		{"a second server's SERVFAIL", []script{truncated, rcode(dns.RcodeServerFailure)}, "d.test", "", Failed},
+		{"after a first server's SERVFAIL", []script{rcode(dns.RcodeServerFailure), truncated}, "d.test", "", Failed},
+		{"a canary of ours", []script{mxs}, "none.test", "canary", Unasked},
+		{"one of two canary questions of ours", []script{only("d.test.", rcode(dns.RcodeNameError))}, "d.test", "\x06canary\x04test\x00\x00\x01", Failed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPiped(c.servers...)
+				l := &lacking{dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if network == "tcp" {
+						return nil, sysError("socket", syscall.EMFILE)
+					}
+					return p.dial(ctx, network, addr)
+				}}
+				if c.mute != "" {
+					l.set(nil, sysError("write", syscall.ENOBUFS), c.mute)
+				}
+				r := newTest(t, Options{Servers: p.addrs(), Dial: l.Dial, Canary: domain(t, "canary.test")})
+				if got := r.Lookup(t.Context(), domain(t, c.of)); got.Outcome != c.want {
+					t.Errorf("%s %q, want %s", got.Outcome, got.Detail, c.want)
+				}
+				p.end(r)
+			})
+		})
+	}
 }

@@ -30,7 +30,8 @@ func (r *Resolver) query(ctx context.Context, name string, qtype uint16, after i
 }
 
 // ask puts one question to the servers until one gives an answer that means
-// something: after SERVFAIL, REFUSED, a time-out or nonsense the next is asked.
+// something: after SERVFAIL, REFUSED, a time-out or nonsense the next is asked,
+// and also where this host cannot ask one.
 func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int) answer {
 	last := brokenAnswer("not asked")
 	for _, i := range r.order(after) {
@@ -45,15 +46,18 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int
 		s := r.servers[i]
 		m, err := r.try(ctx, s, name, qtype)
 		if err != nil {
-			switch {
-			case OurTrouble(err):
+			unusable, ours := errors.Is(err, errUnusable), OurTrouble(err)
+			if ours {
 				r.sight.hampered(cause(err))
-			case ctx.Err() == nil && !errors.Is(err, errUnusable):
+			}
+			if ctx.Err() == nil && !unusable {
 				s.silent()
 			}
-			heard := last.heard || errors.Is(err, errUnusable)
+			before := last
 			last = brokenAnswer(cause(err) + " from " + s.addr)
-			last.heard = heard
+			last.heard = before.heard || unusable
+			// A reply whose rest we could not fetch over TCP was heard, but failed for our sake.
+			last.ours = ours && (!before.heard || before.ours)
 			continue
 		}
 		a := interpret(m, name, qtype)
@@ -93,8 +97,10 @@ func (r *Resolver) confirm(ctx context.Context, name string, qtype uint16, first
 		return second
 	}
 	for _, s := range []int{first.server, second.server} {
-		if ok, err := r.canaries.get(ctx, s); err != nil || !ok {
-			return brokenAnswer("not believed, the canary fails: " + first.detail).dated()
+		if failure, err := r.canaries.get(ctx, s); err != nil || failure != nil {
+			a := brokenAnswer("not believed, the canary fails: " + first.detail)
+			a.ours = OurTrouble(failure)
+			return a.dated()
 		}
 	}
 	second.expires = earlier(first.expires, second.expires)
@@ -105,32 +111,38 @@ func (r *Resolver) confirm(ctx context.Context, name string, qtype uint16, first
 }
 
 // askCanary asks one server for a name that must be there. NOERROR passes, with
-// or without records.
-func (r *Resolver) askCanary(ctx context.Context, server int) bool {
+// or without records. The error is this host's only where both tries failed so.
+func (r *Resolver) askCanary(ctx context.Context, server int) error {
 	name, types := ".", []uint16{dns.TypeNS, dns.TypeNS} // twice, as a packet may be lost
 	if !r.canary.IsZero() {
 		name, types = dns.Fqdn(r.canary.String()), []uint16{dns.TypeMX, dns.TypeA}
 	}
+	var failure error
 	for _, qtype := range types {
-		if r.sings(ctx, server, name, qtype) {
-			return true
+		err := r.sing(ctx, server, name, qtype)
+		if err == nil {
+			return nil
+		}
+		if failure == nil || OurTrouble(failure) {
+			failure = err
 		}
 	}
-	return false
+	return failure
 }
 
-func (r *Resolver) sings(ctx context.Context, server int, name string, qtype uint16) bool {
+func (r *Resolver) sing(ctx context.Context, server int, name string, qtype uint16) error {
 	m, err := r.try(ctx, r.servers[server], name, qtype)
 	if err != nil {
 		if OurTrouble(err) {
 			r.sight.hampered(cause(err))
 		}
-		return false
+		return err
 	}
-	switch interpret(m, name, qtype).kind {
+	a := interpret(m, name, qtype)
+	switch a.kind {
 	case records, nodata, cut:
-		return true
+		return nil
 	case broken, nxdomain:
 	}
-	return false
+	return errors.New(a.detail)
 }

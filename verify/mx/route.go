@@ -31,6 +31,7 @@ type hostAddrs struct {
 	name    string // whose they are: the host, or what its CNAMEs lead to
 	v4, v6  answer // v6 only where there is no IPv4
 	failed  bool   // no address, and it is not sure that there is none
+	ours    bool   // failed, as this host could not ask
 	detail  string
 	expires time.Time
 }
@@ -47,7 +48,7 @@ func (r *Resolver) build(ctx context.Context, d address.Domain) *plan {
 	p.route.Expires = a.expires
 	switch a.kind {
 	case broken, cut:
-		return p.fail(a.detail)
+		return p.fail(a.detail, a.ours)
 	case nxdomain:
 		r.absent(ctx, p, implicitHost(d, a), a.detail)
 	case nodata:
@@ -70,17 +71,24 @@ func (r *Resolver) absent(ctx context.Context, p *plan, host, detail string) {
 	case h.v4.kind == nxdomain && h.v6.kind == nxdomain:
 		p.route.Outcome, p.route.Detail = NXDomain, detail
 	case h.failed:
-		p.fail(h.detail)
+		p.fail(h.detail, h.ours)
 	default:
-		p.fail("does not exist for one type of record, and does for another")
+		p.fail("does not exist for one type of record, and does for another", false)
 	}
 }
 
 // fail makes the plan say that nothing is known.
-func (p *plan) fail(detail string) *plan {
-	p.route.Outcome, p.route.Detail = Failed, detail
+func (p *plan) fail(detail string, ours bool) *plan {
+	p.route.Outcome, p.route.Detail = failure(ours), detail
 	p.route.Expires = time.Now().Add(failureTTL)
 	return p
+}
+
+func failure(ours bool) Outcome {
+	if ours {
+		return Unasked
+	}
+	return Failed
 }
 
 // implicitHost is what a domain without MX delivers to: itself, or where its
@@ -123,7 +131,7 @@ func (r *Resolver) implicit(ctx context.Context, p *plan, host string) {
 		r.confirm(ctx, host+".", dns.TypeAAAA, h.v6))
 	switch {
 	case h.failed:
-		p.fail(h.detail)
+		p.fail(h.detail, h.ours)
 	case len(h.addrs) > 0:
 		r.place(p, []Host{p.route.Hosts[0]}, []hostAddrs{h})
 	default:
@@ -157,16 +165,20 @@ func (r *Resolver) fill(ctx context.Context, p *plan) {
 }
 
 // place puts hosts and their addresses into the plan and sets the outcome.
-// Failed outweighs Reserved outweighs NoTarget, over all calls: as long as one
-// host may have an address, nothing is sure.
+// Failed outweighs Unasked outweighs Reserved outweighs NoTarget, over all calls:
+// as long as one host may have an address, nothing is sure.
 func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
 	o, detail := NoTarget, "no MX target has an address"
-	if p.route.Outcome == Failed || p.route.Outcome == Reserved {
+	switch p.route.Outcome {
+	case Failed, Unasked, Reserved:
 		o, detail = p.route.Outcome, p.route.Detail
+	case Found, NXDomain, NoMail, NullMX, NoTarget:
 	}
 	for i, h := range all {
 		if h.failed {
-			o, detail = Failed, hosts[i].Name+": "+h.detail
+			if o != Failed || !h.ours {
+				o, detail = failure(h.ours), hosts[i].Name+": "+h.detail
+			}
 			p.route.Expires = earlier(p.route.Expires, time.Now().Add(minTTL))
 			continue
 		}
@@ -175,7 +187,7 @@ func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
 		for _, ip := range h.addrs {
 			if err := cmp.Or(r.guard.Host(h.name), r.guard.Addr(ip)); err == nil {
 				dialable = append(dialable, ip)
-			} else if o != Failed {
+			} else if o != Failed && o != Unasked {
 				o, detail = Reserved, hosts[i].Name+": "+err.Error()
 			}
 		}
@@ -190,8 +202,8 @@ func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
 		if o == NoTarget {
 			p.route.Detail = ""
 		}
-	case o == Failed:
-		p.fail(detail)
+	case o == Failed || o == Unasked:
+		p.fail(detail, o == Unasked)
 	}
 }
 
@@ -272,15 +284,14 @@ func joinAddrs(v4, v6 answer) hostAddrs {
 		return h
 	}
 	h.expires = earlier(v4.expires, v6.expires)
-	switch {
-	case len(v6.addrs) > 0:
+	if len(v6.addrs) > 0 {
 		h.name, h.addrs = v6.name, v6.addrs
-	case v4.negative() && v6.negative():
-		h.detail = v4.detail
-	default:
-		h.failed, h.detail = true, v4.detail
-		if v4.negative() {
-			h.detail = v6.detail
+		return h
+	}
+	h.detail = v4.detail
+	for _, a := range []answer{v6, v4} { // a server's failure outweighs our own, IPv4 outweighs IPv6
+		if !a.negative() && (!h.failed || !a.ours) {
+			h.failed, h.ours, h.detail = true, a.ours, a.detail
 		}
 	}
 	return h

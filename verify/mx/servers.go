@@ -22,7 +22,7 @@ type server struct {
 	down time.Time // until then it is asked last
 }
 
-// silent notes that the server did not answer at all.
+// silent notes that the server did not answer at all, or could not be asked.
 func (s *server) silent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

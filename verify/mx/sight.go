@@ -11,8 +11,8 @@ const (
 	// sightGap: names asked longer ago than this before the next one say
 	// nothing about the network of now.
 	sightGap = 30 * time.Second
-	// troubleTime is how long trouble of our own is remembered: what was cached
-	// of it has been forgotten by then.
+	// troubleTime is how long trouble of our own is told: a server that cannot be
+	// asked is tried again by then.
 	troubleTime = canaryPeriod + defaultBudget
 )
 
@@ -26,7 +26,7 @@ type sight struct {
 	last  time.Time // when the last question went out
 	lost  bool      // found blind, until an answer comes
 
-	trouble string    // why we last could not ask
+	trouble string    // why we last could not ask a server
 	at      time.Time // when
 }
 
@@ -73,7 +73,7 @@ func (s *sight) hampered(why string) {
 	s.trouble, s.at = why, time.Now()
 }
 
-// lately is why we could not ask of late; empty: we could.
+// lately is why we could not ask a server of late; empty: we could.
 func (s *sight) lately() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
