@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"rcptgate/internal/netserve"
@@ -83,19 +86,19 @@ func (c *Config) missingGroups() []string {
 }
 
 // foreignSources names the sources that nothing can come from: it may be that
-// their address is still to be given to this host.
+// their address is still to be given to this host. The kernel is asked, as it
+// may let one be used that no interface has (AnyIP, ip_nonlocal_bind).
 func (c *Config) foreignSources() []string {
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
 	var notes []string
 	for _, s := range c.sources() {
-		foreign := s.IP.IsValid() && !s.IP.IsLoopback() && !slices.ContainsFunc(own, func(a net.Addr) bool {
-			n, ok := a.(*net.IPNet)
-			return ok && n.IP.Equal(s.IP.AsSlice())
-		})
-		if foreign {
+		if !s.IP.IsValid() {
+			continue
+		}
+		l, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.IP, 0)))
+		if err == nil {
+			_ = l.Close()
+		}
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			notes = append(notes, fmt.Sprintf("[[probe.source]] ip = %q is no address of this host: nothing can be probed from it", s.IP))
 		}
 	}

@@ -1,8 +1,12 @@
 package daemon
 
 import (
+	"errors"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,5 +80,41 @@ func TestOneNote(t *testing.T) {
 		if got := strings.Join(cfg.Warnings(), "\n"); got != c.want {
 			t.Errorf("%q: %s", c.file, got)
 		}
+	}
+}
+
+// nonlocalBind in its environment makes a child of TestNonlocalSource.
+const nonlocalBind = "RCPTGATE_CHILD_NONLOCAL"
+
+// TestNonlocalSource: an address that the kernel lets be used although no
+// interface has it is not noted. A child tells in a network of its own.
+func TestNonlocalSource(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(nonlocalBind) != "" {
+		if err := os.WriteFile("/proc/sys/net/ipv4/ip_nonlocal_bind", []byte("1"), 0); err != nil {
+			t.Skipf("NOT RUN: %v", err)
+		}
+		c, err := Parse("f", []byte("hostname = 'out1.rcptgate.org'\n[[probe.source]]\nip = '192.0.2.10'\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.foreignSources(); len(got) > 0 {
+			t.Error(got)
+		}
+		return
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNonlocalSource$", "-test.v")
+	child.Env = append(os.Environ(), nonlocalBind+"=1")
+	child.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWNET | syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := child.CombinedOutput()
+	switch {
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOSPC), strings.Contains(string(out), "NOT RUN"):
+		t.Skipf("NOT RUN: needs user and network namespaces, which are forbidden here: %v %s", err, out)
+	case err != nil:
+		t.Errorf("%v: %s", err, out)
 	}
 }
