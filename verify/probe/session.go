@@ -30,8 +30,8 @@ type Session struct {
 // Ask asks about one recipient and returns the step that counts: the RCPT step
 // after a 2xx to its MAIL, else the MAIL step, or what went wrong before. Where
 // the open transaction has room the RCPT joins it, else RSET ends that one and
-// a MAIL goes first. With PIPELINING all leaves in one segment (RFC 2920). An address that needs SMTPUTF8 where it is not
-// offered is not asked: NoSMTPUTF8.
+// a MAIL goes first. With PIPELINING all leaves in one segment (RFC 2920). An
+// address that needs SMTPUTF8 where it is not offered is not asked: NoSMTPUTF8.
 //
 // After a Failure other than NoSMTPUTF8, a 421 or a 521 the session is no
 // longer Usable. When ctx is canceled the step is Canceled.
