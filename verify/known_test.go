@@ -113,6 +113,15 @@ func TestBlindDNSLetsOneTrialOut(t *testing.T) {
 		if w.dns.lookups != 2 {
 			t.Errorf("%d lookups after 30 s, want 2", w.dns.lookups)
 		}
+		// Nor may another go out when this host could not even ask.
+		w.dns.set(func(d *fakeDNS) { d.outcome = mx.Unasked })
+		time.Sleep(30 * time.Second)
+		for range 5 {
+			w.want("user@example.test", verdict.NotProbed)
+		}
+		if w.dns.lookups != 3 {
+			t.Errorf("%d lookups after 60 s, want 3", w.dns.lookups)
+		}
 		// An answer out of the resolver's memory is no trial of the network.
 		w.dns.set(func(d *fakeDNS) { d.outcome = "" })
 		time.Sleep(30 * time.Second)

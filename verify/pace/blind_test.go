@@ -129,6 +129,42 @@ func TestOwnTrouble(t *testing.T) {
 	})
 }
 
+// The trouble is over with the next socket, whatever the network makes of it.
+func TestOwnTroubleEnds(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		r := w.site("dead.test", lab.Host{Dead: true})
+		w.lacks(noSocket, netip.Addr{})
+		w.want("without a socket", w.ask(r, "ann"), "dropped not_probed")
+		if w.p.Trouble() == "" {
+			t.Error("no trouble")
+		}
+		w.lacks(nil)
+		w.want("with sockets", w.ask(r, "ann"), "dropped unreachable")
+		if why := w.p.Trouble(); why != "" {
+			t.Errorf("trouble %q", why)
+		}
+	})
+}
+
+// A trial of a host for which there is no socket leaves the breaker to the next,
+// though another host answers.
+func TestOwnTroubleIsNoTrial(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		r := w.site("two.test", lab.Host{Greeting: "421 4.3.0 mail system is going down"}, lab.Host{Exists: everybody})
+		w.want("walk", w.ask(r, "ann"), "accepted")
+		w.want("states", w.states(), "host:open:temporary_failure:1")
+		time.Sleep(6 * time.Minute)
+		w.lacks(noSocket, r.Targets[0].Addr)
+		w.want("walk", w.ask(r, "ann"), "accepted")
+		w.want("states", w.states(), "host:half_open:temporary_failure:1")
+		w.lacks(nil)
+		w.net.Host("mx1.two.test", lab.Host{Addrs: []netip.Addr{r.Targets[0].Addr}, Exists: everybody})
+		time.Sleep(time.Minute)
+		w.want("first again", w.ask(r, "ann"), "accepted")
+		w.want("states", w.states(), "")
+	})
+}
+
 // Where one target of a walk could not be tried, the others are; and the walk
 // does not blame the site for it.
 func TestOwnTroubleOnAWalk(t *testing.T) {

@@ -283,3 +283,31 @@ func TestMinuteStored(t *testing.T) {
 		}
 	})
 }
+
+// A clock that is late sweeps before it writes: what it forgets then is not
+// written again.
+func TestForgottenIsNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := newMemory()
+		s := &Settings{Book: book(t, provider.Overrides{})}
+		p := newPacer(Options{Settings: func() *Settings { return s }, Memory: mem}, nil) // its clock does not run
+		p.lock()
+		l := p.limiter("addr", scopeKey{name: "192.0.2.1/32"})
+		l.acc[invalids].add(p.now)
+		p.touch(l, true)
+		p.unsaved.ring(p)
+		if stored, _ := mem.LoadPace(); len(stored) != 2 { // the minute and the hour
+			t.Errorf("stored %v", stored)
+		}
+		p.touch(l, true)
+		p.unlock()
+		time.Sleep(2 * time.Hour)
+		p.lock()
+		defer p.unlock()
+		p.sweep.ring(p)
+		p.unsaved.ring(p)
+		if stored, _ := mem.LoadPace(); len(stored) != 0 {
+			t.Errorf("still stored: %v", stored)
+		}
+	})
+}
