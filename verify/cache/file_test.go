@@ -199,6 +199,46 @@ func TestPutNeverBlocks(t *testing.T) {
 	})
 }
 
+// TestBatches: a put is on the disk 150 ms after it, together with those that
+// came behind it, and a whole batch at once.
+func TestBatches(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, _, _ := newTestFile(t, dir, limits{})
+		next := uint64(0)
+		put := func(n int) {
+			for range n {
+				s.PutVerdict(keyOf(next), sampleVerdict(time.Now()))
+				next++
+			}
+		}
+		want := func(when string, pending int) {
+			t.Helper()
+			synctest.Wait()
+			if n := s.Stats().Pending; n != pending {
+				t.Errorf("%s: %d wait for the disk, want %d", when, n, pending)
+			}
+		}
+		for range 2 {
+			put(1)
+			want("at once", 1)
+			time.Sleep(140 * time.Millisecond)
+			put(1)
+			want("after 140 ms", 2)
+			time.Sleep(10 * time.Millisecond)
+			want("after 150 ms", 0)
+		}
+		put(maxBatch - 1)
+		want("one less than a batch", maxBatch-1)
+		put(1)
+		want("a batch", 0)
+		put(1)
+		time.Sleep(150 * time.Millisecond)
+		want("150 ms after a batch", 0)
+	})
+}
+
 // TestFullFile: the file may not grow; reads go on, from the file and from the
 // queue.
 func TestFullFile(t *testing.T) {
