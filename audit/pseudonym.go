@@ -92,12 +92,10 @@ func replyHead(s string) int {
 	return n
 }
 
-// text masks what stands before each @, and the given local parts wherever they
+// text masks what stands before each @, also as a URL writes it, and the given local parts wherever they
 // stand as words of their own.
 func (m masker) text(s string, locals []string) string {
-	if strings.Contains(s, "@") {
-		s = m.beforeAt(s)
-	}
+	s = m.beforeAt(s)
 	for _, l := range locals {
 		s = word(s, l, m(l))
 		if bare := unquoted(l); bare != l {
@@ -111,7 +109,7 @@ func (m masker) text(s string, locals []string) string {
 func (m masker) beforeAt(s string) string {
 	var parts []string // the last one first
 	rest := len(s)     // s[rest:] is in parts
-	for at := strings.LastIndexByte(s, '@'); at >= 0; at = strings.LastIndexByte(s[:at], '@') {
+	for at, n := verdict.LastAt(s); n > 0; at, n = verdict.LastAt(s[:at]) {
 		if from := verdict.LocalStart(s[:at]); from < at {
 			parts = append(parts, s[at:rest], m(s[from:at]))
 			at, rest = from, from

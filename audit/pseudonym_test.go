@@ -26,6 +26,8 @@ func TestMaskedText(t *testing.T) {
 		`550 no \"se\"cret\"@example.org`:                      `550 no \<"SE\"CRET\">@example.org`,
 		`550 no "an@x y"@example.org, ann@example.org`:         `550 no <"AN@X Y">@example.org, <ANN>@example.org`,
 		`550 A B and se"cret are unknown, but not "x" nor ""`:  `550 <"A B"> and <"SE\"CRET"> are unknown, but not "x" nor <"">`,
+		`550 not bob%40example.org nor "c d"%40example.org`:    `550 not <BOB>%40example.org nor <"C D">%40example.org`,
+		"550 see https://x.example/?r=bob%40example.org":       "550 see https:<//X.EXAMPLE/?R=BOB>%40example.org",
 		"rcpt a@b@c @d":       "rcpt <A>@<B>@c @d",
 		"mail 250 joe":        "mail 250 <JOE>",
 		"joe 250":             "joe 250", // indistinguishable from a stage
@@ -79,11 +81,12 @@ func TestMaskedEvents(t *testing.T) {
 func FuzzMask(f *testing.F) {
 	f.Add("550 5.1.1 <joe@example.org> unknown", "joe")
 	f.Add(`"a b"@x "@y`, `a b`)
+	f.Add(`550 joe%40x "a b%40c"%40y d@e%40f`, "joe")
 	f.Fuzz(func(t *testing.T, text, local string) {
 		got := masker(func(string) string { return "#" }).reply(text, []string{local})
 		head := replyHead(text)
-		for i := range len(got) {
-			if got[i] == '@' && i > head && verdict.LocalStart(got[head:i]) < i-head && got[i-1] != '#' {
+		for i, n := verdict.LastAt(got); n > 0; i, n = verdict.LastAt(got[:i]) {
+			if i > head && verdict.LocalStart(got[head:i]) < i-head && got[i-1] != '#' {
 				t.Errorf("%q → %q", text, got)
 			}
 		}

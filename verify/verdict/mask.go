@@ -1,6 +1,9 @@
 package verdict
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // someone stands for an address in a text that is stored.
 const someone = "<address>"
@@ -14,43 +17,50 @@ func (e Evidence) Masked() Evidence {
 // maskAddresses replaces whatever looks like an address in a text of a mail
 // server: local@domain, with or without angle brackets, quoted or with an
 // address literal (RFC 5321 section 4.1.2), and with the @ as a URL writes it.
-// The asked address is "<rcpt>" there already.
+// The asked address is "<rcpt>" there already. It works from the end, since a
+// quoted local part may hold an @.
 func maskAddresses(text string) string {
-	var b strings.Builder
-	done := 0 // as far as text is in b
-	for i := 0; i < len(text); i++ {
-		n := atSign(text[i:])
-		if n == 0 {
+	var parts []string // the last one first
+	rest := len(text)  // text[rest:] is in parts
+	for at, n := LastAt(text); n > 0; at, n = LastAt(text[:at]) {
+		begin := addressStart(text[:at])
+		if begin == at {
 			continue
 		}
-		begin := done + LocalStart(text[done:i])
-		if begin == i {
-			continue
-		}
-		end := domainEnd(text, i+n)
-		if begin > done && text[begin-1] == '<' && end < len(text) && text[end] == '>' {
+		end := domainEnd(text[:rest], at+n)
+		if begin > 0 && text[begin-1] == '<' && end < rest && text[end] == '>' {
 			begin, end = begin-1, end+1
 		}
-		b.WriteString(text[done:begin])
-		b.WriteString(someone)
-		done, i = end, end-1
+		parts = append(parts, text[end:rest], someone)
+		at, rest = begin, begin
 	}
-	if done == 0 {
-		return text
-	}
-	b.WriteString(text[done:])
-	return b.String()
+	parts = append(parts, text[:rest])
+	slices.Reverse(parts)
+	return strings.Join(parts, "")
 }
 
-// atSign is the length of the @ that s begins with, 0 where it begins with none.
-func atSign(s string) int {
-	switch {
-	case strings.HasPrefix(s, "@"):
-		return len("@")
-	case strings.HasPrefix(s, "%40"):
-		return len("%40")
+// LastAt finds the last @ of a text, also as a URL writes it, and its length: 0
+// where there is none.
+func LastAt(text string) (at, n int) {
+	for at = len(text) - 1; at >= 0; at-- {
+		switch {
+		case text[at] == '@':
+			return at, len("@")
+		case strings.HasPrefix(text[at:], "%40"):
+			return at, len("%40")
+		}
 	}
-	return 0
+	return 0, 0
+}
+
+// addressStart returns where the address begins that text, all that stands
+// before its last @, ends with; len(text) where there is none. Of a@b@c it is a.
+func addressStart(text string) int {
+	begin := LocalStart(text)
+	for begin > 0 && begin < len(text) && text[begin-1] == '@' {
+		begin = LocalStart(text[:begin-1])
+	}
+	return begin
 }
 
 // LocalStart returns where the local part begins that text, all that stands
@@ -83,7 +93,7 @@ func domainEnd(text string, i int) int {
 		}
 	}
 	end := i
-	for end < len(text) && (domainByte(text[end]) || text[end] == '@') {
+	for end < len(text) && domainByte(text[end]) {
 		end++
 	}
 	for end > i && text[end-1] == '.' {
