@@ -73,13 +73,9 @@ const (
 	buckets // how many there are
 )
 
-// How long records live whose content does not say so: a site's suspect
-// intervals outlive every negative verdict, and the pacer's longest memory is a
-// breaker of 24 h.
-const (
-	siteLife = 7 * 24 * time.Hour
-	paceLife = 48 * time.Hour
-)
+// siteLife is how long a site fact lives: its suspect intervals outlive every
+// negative verdict.
+const siteLife = 7 * 24 * time.Hour
 
 // Open opens the store, or begins one. A file that is corrupt, cut or not ours
 // is set aside with a line in the log. A disk that is full or read-only is no
@@ -156,7 +152,7 @@ func siteKey(site string) []byte {
 // maxPaceKey is what bbolt takes as a key.
 const maxPaceKey = 32_000
 
-// LoadPace returns what SavePace was given in the last two days, by its keys.
+// LoadPace returns what SavePace was given and still lives, by its keys.
 func (s *Store) LoadPace() (map[string][]byte, error) {
 	all, err := s.b.all(paces)
 	if err != nil {
@@ -172,8 +168,8 @@ func (s *Store) LoadPace() (map[string][]byte, error) {
 	return m, nil
 }
 
-// SavePace queues a value, or with nil the deletion of its key.
-func (s *Store) SavePace(key string, value []byte) {
+// SavePace queues a value that lives so long, or with nil the deletion of its key.
+func (s *Store) SavePace(key string, value []byte, life time.Duration) {
 	if key == "" || len(key) > maxPaceKey {
 		return
 	}
@@ -183,7 +179,7 @@ func (s *Store) SavePace(key string, value []byte) {
 		return
 	}
 	now := time.Now()
-	w := newRecord(now, now.Add(paceLife))
+	w := newRecord(now, now.Add(life))
 	w.b = append(w.b, value...)
 	s.b.put(paces, k, w.seal(paces, k))
 }

@@ -205,25 +205,30 @@ func TestFacts(t *testing.T) {
 func TestPaceMemory(t *testing.T) {
 	t.Parallel()
 	suite(t, func(_ *testing.T, s *Store) {
-		s.SavePace("a", []byte("first"))
-		s.SavePace("a", []byte("second"))
-		s.SavePace("b", []byte("x"))
-		s.SavePace("b", nil)
-		s.SavePace("c", []byte{})
-		s.SavePace("", []byte("no key"))
-		s.SavePace(strings.Repeat("k", maxPaceKey+1), []byte("long"))
-		s.SavePace("absent", nil)
+		s.SavePace("a", []byte("first"), time.Hour)
+		s.SavePace("a", []byte("second"), 200*time.Hour)
+		s.SavePace("b", []byte("x"), time.Hour)
+		s.SavePace("b", nil, 0)
+		s.SavePace("c", []byte{}, 48*time.Hour)
+		s.SavePace("", []byte("no key"), time.Hour)
+		s.SavePace(strings.Repeat("k", maxPaceKey+1), []byte("long"), time.Hour)
+		s.SavePace("absent", nil, 0)
 	}, func(t *testing.T, s *Store) {
 		got, err := s.LoadPace()
 		want := map[string][]byte{"a": []byte("second"), "c": {}}
 		if d := cmp.Diff(want, got); err != nil || d != "" {
 			t.Errorf("%v %s", err, d)
 		}
-		time.Sleep(25 * time.Hour) // a breaker holds for 24 h, and is half open then
+		time.Sleep(47 * time.Hour)
 		if got, err := s.LoadPace(); err != nil || cmp.Diff(want, got) != "" {
-			t.Errorf("after 25 h: %v %v", got, err)
+			t.Errorf("after 47 h: %v %v", got, err)
 		}
-		time.Sleep(23 * time.Hour)
+		time.Sleep(152 * time.Hour)
+		delete(want, "c")
+		if got, err := s.LoadPace(); err != nil || cmp.Diff(want, got) != "" {
+			t.Errorf("after 199 h: %v %v", got, err)
+		}
+		time.Sleep(time.Hour)
 		if got, err := s.LoadPace(); err != nil || len(got) != 0 {
 			t.Errorf("%v %v", got, err)
 		}
@@ -313,7 +318,7 @@ func TestConcurrentUse(t *testing.T) {
 					if _, ok := s.GetVerdict(k); !ok {
 						t.Errorf("verdict %d is not there", i)
 					}
-					s.SavePace("k", []byte{byte(g)})
+					s.SavePace("k", []byte{byte(g)}, time.Hour)
 					_ = s.Stats()
 					_ = s.Healthy()
 				}

@@ -57,6 +57,13 @@ type savedMinute struct {
 // maxMinute bounds what is believed of a stored number.
 const maxMinute = 100_000
 
+// keptFor is how long the memory keeps a counter, and a breaker after it was open:
+// a trial within forgetAfter that is refused keeps away for twice as long.
+const keptFor = 2 * forgetAfter
+
+// maxLength bounds what is believed of how long a breaker is open.
+const maxLength = 365 * 24 * time.Hour
+
 const (
 	breakerPrefix = "breaker "
 	countsPrefix  = "counts "
@@ -77,13 +84,13 @@ func (p *Pacer) keepBreaker(b *breaker) {
 		return
 	}
 	if b.state == stateClosed {
-		p.o.Memory.SavePace(b.key.memory(), nil)
+		p.o.Memory.SavePace(b.key.memory(), nil, 0)
 		return
 	}
 	p.save(b.key.memory(), savedBreaker{
 		Source: b.key.source, Scope: b.key.scope, Name: b.key.name, Site: b.site, Reason: b.reason,
 		Since: p.wall(b.since), Length: b.until - b.since, Base: b.base, Times: b.times, Evidence: b.evidence.Masked(),
-	})
+	}, min(max(0, b.until-p.now), maxLength)+keptFor)
 }
 
 // saveDelay is how long changed counters wait to be written: a dialogue changes
@@ -140,7 +147,7 @@ func (p *Pacer) keepMinute(l *limiter) {
 		At: p.wall(p.now), Connects: l.acc[connects].used(p.now), Probes: l.acc[probes].used(p.now),
 		// A session asks one at a time; what else it holds is in reserve.
 		Asking: min(l.acc[invalids].held, l.acc[sessions].held),
-	}))
+	}), keptFor)
 }
 
 // minuteHead is the JSON of a savedMinute up to what changes, which is the same
@@ -175,27 +182,27 @@ func (p *Pacer) keepHour(l *limiter) {
 	s := savedCounts{Source: l.key.source, Kind: l.key.kind, Name: l.key.name}
 	s.Invalids = p.walls(&l.acc[invalids].window)
 	s.Randoms = p.walls(&l.acc[randoms].window)
-	p.save(l.key.memory(countsPrefix), s)
+	p.save(l.key.memory(countsPrefix), s, keptFor)
 }
 
 // forgetCounts deletes the counters of a limiter that is forgotten.
 func (p *Pacer) forgetCounts(l *limiter) {
 	l.unsaved, l.unsavedHour = false, false
 	if l.keptMinute {
-		p.o.Memory.SavePace(l.key.memory(minutePrefix), nil)
+		p.o.Memory.SavePace(l.key.memory(minutePrefix), nil, 0)
 	}
 	if l.keptHour {
-		p.o.Memory.SavePace(l.key.memory(countsPrefix), nil)
+		p.o.Memory.SavePace(l.key.memory(countsPrefix), nil, 0)
 	}
 }
 
-func (p *Pacer) save(key string, v any) {
+func (p *Pacer) save(key string, v any, life time.Duration) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		p.note(slog.LevelError, "pace: cannot save", "key", key, "err", err)
 		return
 	}
-	p.o.Memory.SavePace(key, data)
+	p.o.Memory.SavePace(key, data, life)
 }
 
 // load fills breakers and counters from the memory. What cannot be read is
@@ -238,7 +245,7 @@ func (p *Pacer) loadBreaker(data []byte) error {
 		key: breakerKey{scopeKey{s.Source, s.Name}, s.Scope}, site: s.Site, state: stateOpen,
 		reason: s.Reason, base: s.Base, times: s.Times, evidence: s.Evidence, since: p.tickOf(s.Since),
 	}
-	b.until = b.since + min(s.Length, 365*24*time.Hour)
+	b.until = b.since + min(s.Length, maxLength)
 	p.breakers[b.key] = b
 	p.alarms.set(&b.alarm, b.until, b) // rings at once when that is past
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"rcptgate/internal/lab"
 	"rcptgate/verify/provider"
+	"rcptgate/verify/verdict"
 )
 
 // FuzzLoad feeds the memory what a damaged store may hold: whatever it is, no
@@ -87,6 +88,32 @@ func TestRestart(t *testing.T) {
 		if b := w.p.Snapshot().Breakers; len(b) != 1 || b[0].Times != 2 {
 			t.Errorf("breakers %+v", b)
 		}
+	})
+}
+
+// A breaker that keeps away for longer than the memory keeps counters outlives
+// the process all the same, and so does the doubling.
+func TestRestartOfALongBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const away = 100 * time.Hour
+		w := newWorld(t, newMemory(), func(s *Settings) {
+			s.Book = book(t, provider.Overrides{Site: map[string]provider.Partial{
+				".shy.test": {StayAway: map[verdict.Reason]time.Duration{verdict.SenderRefused: away}},
+			}})
+		})
+		shy := w.site("shy.test", lab.Host{Mail: func(string, *lab.Session) string { return noSender }})
+		w.want("shy", w.ask(shy, "ann"), "sender_refused")
+		w.stopPacer()
+		time.Sleep(away - time.Minute)
+		w.start()
+		w.want("a minute early", w.ask(shy, "ann"), "refused not_probed")
+		w.stopPacer()
+		time.Sleep(forgetAfter)
+		w.start()
+		synctest.Wait()
+		w.want("a day later", w.ask(shy, "ann"), "sender_refused")
+		w.want("states", w.states(), "site:open:sender_refused:2")
+		w.stop()
 	})
 }
 

@@ -90,10 +90,10 @@ const (
 )
 
 // Memory persists counters and breakers (verify/cache implements it). Values
-// are opaque.
+// are opaque, and may be forgotten once their life is over.
 type Memory interface {
 	LoadPace() (map[string][]byte, error)
-	SavePace(key string, value []byte) // never blocks; nil deletes
+	SavePace(key string, value []byte, life time.Duration) // never blocks; nil deletes
 }
 
 // Dialogue is one finished dialogue, or one failed attempt at one.

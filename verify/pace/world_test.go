@@ -45,6 +45,7 @@ type world struct {
 type memory struct {
 	mu    sync.Mutex
 	data  map[string][]byte
+	ends  map[string]time.Time // of the lives of data
 	disk  map[string][]byte
 	queue []put
 	batch time.Duration
@@ -59,13 +60,21 @@ type put struct {
 func (m *memory) LoadPace() (map[string][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	maps.DeleteFunc(m.data, func(k string, _ []byte) bool {
+		end, ok := m.ends[k]
+		return ok && !time.Now().Before(end)
+	})
 	return maps.Clone(m.data), nil
 }
 
-func (m *memory) SavePace(key string, v []byte) {
+func (m *memory) SavePace(key string, v []byte, life time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.write()
+	if m.ends == nil {
+		m.ends = map[string]time.Time{}
+	}
+	m.ends[key] = time.Now().Add(life)
 	m.queue = append(m.queue, put{time.Now(), key, v})
 	store(m.data, key, v)
 }
