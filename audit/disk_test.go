@@ -114,6 +114,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("Healthy: %v", err)
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if n := strings.Count(journal.String(), "cannot be written"); n != 1 {
 			t.Errorf("reported %d times", n)
 		}
@@ -205,6 +206,7 @@ func TestOpenOnBadDisk(t *testing.T) {
 				l.Record(&Decision{ID: fmt.Sprint(i)})
 			}
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			if err := l.Healthy(); !errors.Is(err, errno) {
 				t.Errorf("Healthy: %v", err)
 			}
@@ -247,7 +249,8 @@ func TestLostLines(t *testing.T) {
 		for i := range 4 {
 			l.Record(&Decision{ID: fmt.Sprint(i)})
 		}
-		time.Sleep(time.Minute) // the four are in the writer's hands
+		// The four are in the writer's hands, and it sleeps until its next try.
+		time.Sleep(time.Minute + retry/2)
 		for i := range 10 {
 			l.Record(&Decision{ID: fmt.Sprint(i)})
 		}
