@@ -198,7 +198,7 @@ func newTest(t testing.TB, o Options) *Resolver {
 // overUDP asks scripted servers on loopback.
 func overUDP(t testing.TB, scripts ...script) (*Resolver, []*fakeDNS) {
 	t.Helper()
-	var o Options
+	o := Options{Budget: time.Minute, patience: time.Minute}
 	var servers []*fakeDNS
 	for _, s := range scripts {
 		f := newFakeDNS(t, s)

@@ -58,10 +58,10 @@ func rejectsEDNS(rcode int) bool {
 }
 
 // exchange sends one query over a socket of its own (a new random port each
-// time, RFC 5452 section 9.2) and reads until its reply comes or 2 s are over:
+// time, RFC 5452 section 9.2) and reads until its reply comes or r.wait is over:
 // whatever does not match the question is somebody else's and decides nothing.
 func (r *Resolver) exchange(ctx context.Context, network, addr string, q *dns.Msg) (*dns.Msg, error) {
-	deadline := time.Now().Add(tryTimeout)
+	deadline := time.Now().Add(r.wait)
 	c, err := r.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err

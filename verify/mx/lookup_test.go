@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -193,14 +194,16 @@ func TestChains(t *testing.T) {
 		return m
 	}
 	for name, server := range map[string]script{"whole": whole, "a link at a time": links} {
-		p := newPiped(server)
-		r := p.resolver(t, Options{})
-		for domainName, want := range map[string]Outcome{"x8.test": Found, "x9.test": Failed} {
-			if got := r.Lookup(t.Context(), domain(t, domainName)); got.Outcome != want {
-				t.Errorf("%s, %s: %s %s", name, domainName, got.Outcome, got.Detail)
+		synctest.Test(t, func(t *testing.T) {
+			p := newPiped(server)
+			r := p.resolver(t, Options{})
+			for domainName, want := range map[string]Outcome{"x8.test": Found, "x9.test": Failed} {
+				if got := r.Lookup(t.Context(), domain(t, domainName)); got.Outcome != want {
+					t.Errorf("%s, %s: %s %s", name, domainName, got.Outcome, got.Detail)
+				}
 			}
-		}
-		p.end(r)
+			p.end(r)
+		})
 	}
 }
 

@@ -18,6 +18,7 @@
 package mx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,6 +133,10 @@ type Options struct {
 	Budget time.Duration
 	// Logger hears of panics only; nil: nobody does.
 	Logger *slog.Logger
+
+	// patience bounds one try at one server; zero: tryTimeout. Tests over real
+	// sockets have more of it, whatever the machine does beside them.
+	patience time.Duration
 }
 
 // Resolver looks up routes. Its methods are safe for concurrent use. It owns
@@ -143,6 +148,7 @@ type Resolver struct {
 	guard   *Guard
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	slots   chan struct{} // one for each query under way
+	wait    time.Duration // for one server, in one try
 	packets sync.Pool     // of *[packetSize]byte, to read into
 	sight   sight
 
@@ -166,6 +172,7 @@ func New(o Options) (*Resolver, error) {
 		guard:  o.Guard,
 		dial:   o.Dial,
 		slots:  make(chan struct{}, maxQueries),
+		wait:   cmp.Or(o.patience, tryTimeout),
 	}
 	for _, a := range addrs {
 		if _, err := netip.ParseAddrPort(a); err != nil {
@@ -193,7 +200,7 @@ func New(o Options) (*Resolver, error) {
 	r.packets.New = func() any { return new([packetSize]byte) }
 	r.routes = newMemo(budget, log, r.build, func(p *plan) time.Time { return p.route.Expires })
 	r.addrs = newMemo(budget, log, r.askAddrs, func(a answer) time.Time { return a.expires })
-	r.canaries = newMemo(2*tryTimeout, log, r.askCanary, func(error) time.Time { return time.Now().Add(canaryPeriod) })
+	r.canaries = newMemo(2*r.wait, log, r.askCanary, func(error) time.Time { return time.Now().Add(canaryPeriod) })
 	return r, nil
 }
 
