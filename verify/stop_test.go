@@ -26,7 +26,10 @@ func TestPanicsAreOurOwnTrouble(t *testing.T) {
 				return accept()
 			}
 		},
-		"settled": func(_ *world, q *Query) { q.Settled = func([]verdict.Reason, []verdict.Tag) bool { panic("settled") } },
+		"settled": func(w *world, q *Query) {
+			w.dns.delay = time.Second // or the verdict may be there before it matters
+			q.Settled = func([]verdict.Reason, []verdict.Tag) bool { panic("settled") }
+		},
 		"settings": func(w *world, _ *Query) {
 			w.e.settings = func() *Settings { return nil }
 		},
