@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -163,33 +164,35 @@ func TestOutbound(t *testing.T) {
 
 func TestReject(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Source{})
-	q := local("mailbox_not_found@Example.ORG")
-	q.QueueID, q.SASLUsername, q.PolicyContext = "4Abc", "u@example.com", "submission"
-	d := w.Decide(t.Context(), q)
-	want := "550 5.1.1 example.org says that this mailbox does not exist (checked " + time.Now().UTC().Format(time.DateOnly) + ", id " + d.ID + ")"
-	if d.Action != Reject || d.ReplyText() != want || len(d.ID) != 12 || d.Would != "" || d.Warning || d.Mode != ModeEnforce {
-		t.Errorf("%+v\n%q", d, d.ReplyText())
-	}
-	queries, records := w.seen()
-	vq := queries[0]
-	if vq.ID != d.ID || vq.Budget != 8*time.Second || !vq.Probe || vq.Tenant != "u@example.com" || !vq.AcceptedWhenLeft || vq.RetryGreylisted ||
-		vq.Address.External() != "mailbox_not_found@example.org" || vq.Sender.External() != "news@example.com" || vq.Uncapped {
-		t.Errorf("query %+v", vq)
-	}
-	r := records[0]
-	if r.Door != "policy" || r.Mode != "enforce" || r.QueueID != "4Abc" || r.Client != "127.0.0.1" || r.SASLUsername != "u@example.com" ||
-		r.PolicyContext != "submission" || r.Sender != "news@example.com" || r.Recipient != "mailbox_not_found@example.org" || r.Rule != "default" ||
-		r.Status != verdict.Undeliverable || r.Reason != verdict.MailboxNotFound || r.Action != "reject" || r.Would != "" || r.SMTPReply != want {
-		t.Errorf("record %+v", r)
-	}
-	if line := w.journal.String(); !strings.Contains(line, "level=INFO msg=decision id="+d.ID+" door=policy") || !strings.Contains(line, "rcpt=mailbox_not_found@example.org") {
-		t.Errorf("journal %s", line)
-	}
-	w.journal.Reset()
-	if d := w.Decide(t.Context(), local("accepted@example.org")); d.Action != Accept || d.ReplyText() != "" || w.journal.Len() != 0 {
-		t.Errorf("pass: %+v, journal %s", d, w.journal.String())
-	}
+	synctest.Test(t, func(t *testing.T) { // where midnight does not come between
+		w := newWorld(t, Source{})
+		q := local("mailbox_not_found@Example.ORG")
+		q.QueueID, q.SASLUsername, q.PolicyContext = "4Abc", "u@example.com", "submission"
+		d := w.Decide(t.Context(), q)
+		want := "550 5.1.1 example.org says that this mailbox does not exist (checked " + time.Now().UTC().Format(time.DateOnly) + ", id " + d.ID + ")"
+		if d.Action != Reject || d.ReplyText() != want || len(d.ID) != 12 || d.Would != "" || d.Warning || d.Mode != ModeEnforce {
+			t.Errorf("%+v\n%q", d, d.ReplyText())
+		}
+		queries, records := w.seen()
+		vq := queries[0]
+		if vq.ID != d.ID || vq.Budget != 8*time.Second || !vq.Probe || vq.Tenant != "u@example.com" || !vq.AcceptedWhenLeft || vq.RetryGreylisted ||
+			vq.Address.External() != "mailbox_not_found@example.org" || vq.Sender.External() != "news@example.com" || vq.Uncapped {
+			t.Errorf("query %+v", vq)
+		}
+		r := records[0]
+		if r.Door != "policy" || r.Mode != "enforce" || r.QueueID != "4Abc" || r.Client != "127.0.0.1" || r.SASLUsername != "u@example.com" ||
+			r.PolicyContext != "submission" || r.Sender != "news@example.com" || r.Recipient != "mailbox_not_found@example.org" || r.Rule != "default" ||
+			r.Status != verdict.Undeliverable || r.Reason != verdict.MailboxNotFound || r.Action != "reject" || r.Would != "" || r.SMTPReply != want {
+			t.Errorf("record %+v", r)
+		}
+		if line := w.journal.String(); !strings.Contains(line, "level=INFO msg=decision id="+d.ID+" door=policy") || !strings.Contains(line, "rcpt=mailbox_not_found@example.org") {
+			t.Errorf("journal %s", line)
+		}
+		w.journal.Reset()
+		if d := w.Decide(t.Context(), local("accepted@example.org")); d.Action != Accept || d.ReplyText() != "" || w.journal.Len() != 0 {
+			t.Errorf("pass: %+v, journal %s", d, w.journal.String())
+		}
+	})
 }
 
 func TestOutcomes(t *testing.T) {
