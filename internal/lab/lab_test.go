@@ -166,7 +166,7 @@ func TestLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	m, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("example.test.", dns.TypeMX), dnsAddr)
+	m, _, err := (&dns.Client{Timeout: time.Minute}).Exchange(new(dns.Msg).SetQuestion("example.test.", dns.TypeMX), dnsAddr)
 	if err != nil || len(m.Answer) != 1 {
 		t.Fatalf("MX query: %v %v", m, err)
 	}
