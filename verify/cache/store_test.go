@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	stdcmp "cmp"
+	"context"
 	"encoding/binary"
 	"log/slog"
 	"net/netip"
@@ -69,7 +70,7 @@ func open(t testing.TB, path string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	return s
 }
 
@@ -361,7 +362,7 @@ func newTestFile(t *testing.T, dir string, l limits) (*Store, *file, *bytes.Buff
 		t.Fatal(err)
 	}
 	s := &Store{b: f}
-	t.Cleanup(func() { _ = s.Close(t.Context()) })
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
 	return s, f, log
 }
 
