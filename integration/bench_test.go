@@ -19,7 +19,7 @@ import (
 const (
 	warmRuns      = 9
 	warmSessions  = 10
-	warmMessages  = 3   // a session and run
+	warmMessages  = 10  // a session and run
 	warmRcpts     = 100 // a message
 	warmAddresses = 500
 )
