@@ -20,6 +20,7 @@ func TestAskOne(t *testing.T) {
 		r := w.site("good.test", lab.Host{Exists: func(l, _ string) bool { return l == "ann" }})
 		q := w.submit(r, "ann", nil)
 		got := q.wait()
+		synctest.Wait() // the session lies idle, and is there for the next
 		w.want("ann", got.String(), "accepted")
 		ev := got.answers[0].Evidence
 		if ev.Stage != verdict.Rcpt || ev.MX != "mx1.good.test" || ev.Code != 250 || !ev.MXIP.IsValid() {
