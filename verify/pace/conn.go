@@ -297,13 +297,10 @@ func (p *Pacer) settleRcpts(c *conn) {
 // address where a refusal wants a control leaves room for it, if there is
 // room at all.
 func (c *conn) fits(kind Kind) bool {
-	need := 1
-	if kind == KindAddress {
-		need += c.lane.key.reserve
-	}
-	l := &c.lane.key.limits
-	return c.rcpts+min(need, l.RcptsPerSession) <= l.RcptsPerSession &&
-		c.invalid+min(need, l.InvalidPerSession) <= l.InvalidPerSession
+	k := &c.lane.key
+	l := &k.limits
+	return c.rcpts+min(k.needs(kind, probes), l.RcptsPerSession) <= l.RcptsPerSession &&
+		c.invalid+min(k.needs(kind, invalids), l.InvalidPerSession) <= l.InvalidPerSession
 }
 
 // lainLong reports whether the session lay idle long enough to be looked at.

@@ -128,6 +128,9 @@ func (k *laneKey) needs(kind Kind, r resource) int {
 		if kind == KindAddress {
 			n += k.reserve
 		}
+		if r == probes && k.limits.RcptsPerTransaction > 1 { // it may be sent again, see probe.Step
+			n++
+		}
 	case randoms:
 		if kind == KindRandom {
 			n = 1

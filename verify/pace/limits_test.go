@@ -392,3 +392,35 @@ func TestRcptsPerTransaction(t *testing.T) {
 		}
 	})
 }
+
+// TestRcptSentAgain: a RCPT that its transaction had no room for, and that is
+// sent in one of its own, counts twice.
+func TestRcptSentAgain(t *testing.T) {
+	l := provider.DefaultLimits()
+	l.RcptsPerTransaction, l.RcptsPerSession, l.ProbesPerMinute, l.MinInterval = 5, 5, 5, 0
+	truthful := provider.Truthful
+	overrides := provider.Overrides{Pace: l, Domain: map[string]provider.Partial{"good.test": {Truth: &truthful}}}
+	inWorld(t, func(s *Settings) { s.Book = book(t, overrides) }, func(w *world) {
+		r := w.site("good.test", lab.Host{Exists: everybody, Rcpt: func(_ string, s *lab.Session) string {
+			if s.Rcpts%3 == 1 { // the second of a session joins the first
+				return "452 4.5.3 too many recipients"
+			}
+			return ""
+		}})
+		for _, local := range []string{"ann", "bob", "cid", "dan"} {
+			w.want(local, w.ask(r, local), "accepted")
+		}
+		sent := map[string]int{}
+		for _, e := range w.net.Log() {
+			if e.Verb == "RCPT" {
+				sent[e.Arg]++
+			}
+		}
+		if len(sent) != 4 || sent["TO:<bob@good.test>"] != 2 {
+			t.Errorf("the far end saw %v", sent)
+		}
+		if out := exceeded(w.net.Log(), l, func(string) bool { return true }); len(out) > 0 {
+			t.Error(out)
+		}
+	})
+}

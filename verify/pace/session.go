@@ -147,16 +147,21 @@ func (p *Pacer) count(s *Session, rcpt address.Address, k Kind, step probe.Step,
 	if step.Failure == probe.NoSMTPUTF8 {
 		return // nothing was sent
 	}
+	sent := 1
+	if step.Again {
+		sent = 2
+	}
 	bad := invalid(step, class)
 	c.addresses = append(c.addresses, rcpt)
-	c.rcpts++
+	c.rcpts += sent
 	if bad {
 		c.invalid++
 	}
 	if k == KindAddress {
 		c.readyAt = p.now + c.lane.key.limits.MinInterval
 	}
-	p.settle(c, probes, 1, true)
+	p.hold(c, probes, max(0, sent-c.held[probes])) // where the limit allows no second one
+	p.settle(c, probes, sent, true)
 	p.settle(c, invalids, 1, bad)
 	if k == KindRandom {
 		p.settle(c, randoms, 1, bad)

@@ -68,6 +68,9 @@ type Step struct {
 	Detail  string    // printable, says more about a Failure
 	At      time.Time // when the command was sent
 	Took    time.Duration
+	// Again: the RCPT was sent twice, because the transaction that it joined
+	// took no more.
+	Again bool
 }
 
 // Ends reports a step after which nothing more can be asked on the

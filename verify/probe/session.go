@@ -52,6 +52,7 @@ func (s *Session) Ask(ctx context.Context, rcpt address.Address) Step {
 		// in one of its own, as are all others from here on.
 		s.most = 1
 		step = s.send(s.lines(rcpt, utf8))
+		step.Again = true
 	}
 	return step
 }
