@@ -92,8 +92,8 @@ func replyHead(s string) int {
 	return n
 }
 
-// text masks what stands before each @, also as a URL writes it, and the given local parts wherever they
-// stand as words of their own.
+// text masks what stands before each @, also as a URL writes it, and the given
+// local parts wherever they stand as words of their own.
 func (m masker) text(s string, locals []string) string {
 	s = m.beforeAt(s)
 	for _, l := range locals {

@@ -27,6 +27,7 @@ func TestMaskedText(t *testing.T) {
 		`550 no "an@x y"@example.org, ann@example.org`:         `550 no <"AN@X Y">@example.org, <ANN>@example.org`,
 		`550 A B and se"cret are unknown, but not "x" nor ""`:  `550 <"A B"> and <"SE\"CRET"> are unknown, but not "x" nor <"">`,
 		`550 not bob%40example.org nor "c d"%40example.org`:    `550 not <BOB>%40example.org nor <"C D">%40example.org`,
+		`550 not "c d"%40x.example@y.example`:                  `550 not <"C D"%40X.EXAMPLE>@y.example`,
 		"550 see https://x.example/?r=bob%40example.org":       "550 see https:<//X.EXAMPLE/?R=BOB>%40example.org",
 		"rcpt a@b@c @d":       "rcpt <A>@<B>@c @d",
 		"mail 250 joe":        "mail 250 <JOE>",

@@ -65,7 +65,8 @@ func addressStart(text string) int {
 
 // LocalStart returns where the local part begins that text, all that stands
 // before an @, ends with; len(text) where there is none. In a quoted one a quote
-// may be escaped; where none begins unescaped, the first counts.
+// may be escaped; where none begins unescaped, the first counts. Of "a b"%40c,
+// as in "a b"%40c@d, it is the quoted one.
 func LocalStart(text string) int {
 	i := len(text)
 	if strings.HasSuffix(text, `"`) {
@@ -80,6 +81,9 @@ func LocalStart(text string) int {
 	}
 	for i > 0 && (domainByte(text[i-1]) || strings.IndexByte("!#$%&'*+/=?^`{|}~", text[i-1]) >= 0) {
 		i--
+	}
+	if i > 0 && text[i-1] == '"' && strings.HasPrefix(text[i:], "%40") {
+		return LocalStart(text[:i])
 	}
 	return i
 }

@@ -20,6 +20,8 @@ func TestMaskAddresses(t *testing.T) {
 		`try <"a b@c d"@x.example> now`:     "try <address> now",
 		`try "a b@c"%40x.example now`:       "try <address> now",
 		`try "a \"b@c\" d@e"@x.example now`: "try <address> now",
+		`try "a b"%40x.example@y.example.`:  "try <address>.",
+		`try "a b"%40x%40y@z now`:           "try <address> now",
 		`say "a@b" to "c d"@x.example`:      `say "<address>" to <address>`,
 		"user bob@[192.0.2.1] moved":        "user <address> moved",
 		"user bob@[broken moved":            "user <address>[broken moved",
@@ -42,6 +44,7 @@ func TestMaskAddresses(t *testing.T) {
 func FuzzMaskAddresses(f *testing.F) {
 	f.Add(`551 <a@b> "c d"@e f%40g h@[i] @j`)
 	f.Add(`551 "a b@c"@d <"e f%40g"%40h> i@j%40k@l "m\"n@o"@p`)
+	f.Add(`551 "a b"%40c@d <"e f"%40g%40h> "%40i@j`)
 	clear := regexp.MustCompile(`[0-9A-Za-z](@|%40)[0-9A-Za-z]`)
 	f.Fuzz(func(t *testing.T, s string) {
 		got := maskAddresses(s)
