@@ -37,7 +37,7 @@ type answer struct {
 	// Set by the resolver.
 	expires time.Time
 	heard   bool // a server answered something
-	ours    bool // broken, as this host could not ask; no server's own failure was heard
+	ours    bool // broken, as this host could not ask; no server failed by itself
 	server  int  // which one
 }
 

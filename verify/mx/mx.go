@@ -44,7 +44,7 @@ const (
 	NoTarget Outcome = "no_target" // MX records, but no target that has an address
 	Reserved Outcome = "reserved"  // all addresses, or all hosts, are ones that are never dialled
 	Failed   Outcome = "failed"    // SERVFAIL, time-out, a negative answer that could not be proven
-	Unasked  Outcome = "unasked"   // this host could not ask, and heard no server: not a word about the domain
+	Unasked  Outcome = "unasked"   // this host could not ask, and no server failed by itself: not a word about the domain
 )
 
 // Site is the ordered set of MX names: lower case, no trailing dot, by
@@ -227,7 +227,7 @@ func (r *Resolver) Close() {
 }
 
 // Lookup never fails: what could not be found out is Outcome Failed, or Unasked
-// where this host got no socket to ask with. Answers are cached by their TTL
+// where only this host was to blame. Answers are cached by their TTL
 // (30 s to 1 h), askers of one domain share one lookup, and ctx ends only the
 // wait of this asker.
 func (r *Resolver) Lookup(ctx context.Context, d address.Domain) Route {

@@ -167,6 +167,9 @@ func TestNetworkTroubleIsNotOurs(t *testing.T) {
 	})
 }
 
+// silence never answers.
+func silence(*dns.Msg, bool, int) []*dns.Msg { return nil }
+
 // TestOneServerCannotBeAsked: it is passed over as a silent one, and what the
 // other says is that one's word.
 func TestOneServerCannotBeAsked(t *testing.T) {
@@ -177,7 +180,8 @@ func TestOneServerCannotBeAsked(t *testing.T) {
 		want  Outcome
 	}{
 		{"SERVFAIL", rcode(dns.RcodeServerFailure), Failed},
-		{"silence", nil, Failed},
+		{"silence", silence, Failed},
+		{"a refused connection", nil, Failed},
 		{"NXDOMAIN", zone("canary.test. 300 IN MX 10 m.canary.test."), NXDomain},
 		{"an MX", zone("d1.test. 1 IN MX 1 m.d1.test.", "d2.test. 1 IN MX 1 m.d1.test.", "m.d1.test. 1 IN A 127.64.0.1"), Found},
 	} {
@@ -202,13 +206,73 @@ func TestOneServerCannotBeAsked(t *testing.T) {
 				if got := r.Lookup(t.Context(), domain(t, "d2.test")); got.Outcome != c.want {
 					t.Errorf("the next domain: %s %q", got.Outcome, got.Detail)
 				}
-				if (c.want == Found || c.want == NXDomain) && tried.Load() != once {
+				if c.want == Found && tried.Load() != once {
 					t.Errorf("tried %d times, then %d", once, tried.Load())
 				}
 				p.end(r)
 			})
 		})
 	}
+}
+
+// TestOtherServerCannotBeAsked: what the first one did of itself stands, whatever
+// hinders this host from asking the second.
+func TestOtherServerCannotBeAsked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		first  script
+		detail string
+	}{
+		{"SERVFAIL", rcode(dns.RcodeServerFailure), "SERVFAIL from 192.0.2.1:53"},
+		{"silence", silence, "no reply from 192.0.2.1:53"},
+		{"a refused connection", nil, "no reply (connection refused) from 192.0.2.1:53"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPiped(c.first, zone())
+				r := newTest(t, Options{Servers: p.addrs(), Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if addr == p.addrs()[1] {
+						return nil, sysError("bind", syscall.EADDRNOTAVAIL)
+					}
+					return p.dial(ctx, network, addr)
+				}})
+				for _, name := range []string{"d1.test", "d2.test"} {
+					if got := r.Lookup(t.Context(), domain(t, name)); got.Outcome != Failed || got.Detail != c.detail {
+						t.Errorf("%s: %s %q", name, got.Outcome, got.Detail)
+					}
+				}
+				p.end(r)
+			})
+		})
+	}
+}
+
+// TestSecondOpinionAfterTrouble: a server that could not be asked a moment ago is
+// asked to confirm all the same, for the first one may be wrong.
+func TestSecondOpinionAfterTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const canary = "canary.test. 300 IN MX 10 m.canary.test."
+		p := newPiped(zone(canary), zone(canary, "d.test. 300 IN MX 1 m.d.test.", "m.d.test. 300 IN A 127.64.0.1"))
+		var hindered atomic.Bool
+		r := newTest(t, Options{Servers: p.addrs(), Canary: domain(t, "canary.test"), Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == p.addrs()[1] && hindered.Load() {
+				return nil, sysError("socket", syscall.EMFILE)
+			}
+			return p.dial(ctx, network, addr)
+		}})
+		hindered.Store(true)
+		if got := r.Lookup(t.Context(), domain(t, "none.test")); got.Outcome != NXDomain {
+			t.Errorf("without the second server: %s %q", got.Outcome, got.Detail)
+		}
+		hindered.Store(false)
+		if got := r.Lookup(t.Context(), domain(t, "d.test")); len(got.Hosts) != 1 {
+			t.Errorf("with it: %s %q", got.Outcome, got.Detail)
+		}
+		p.end(r)
+	})
 }
 
 // TestWhoFailed: a route fails as our own only where no server's failure, of any

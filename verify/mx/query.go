@@ -34,6 +34,7 @@ func (r *Resolver) query(ctx context.Context, name string, qtype uint16, after i
 // and also where this host cannot ask one.
 func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int) answer {
 	last := brokenAnswer("not asked")
+	theirs := false // a server failed by itself, which outweighs that we could not ask another
 	for _, i := range r.order(after) {
 		if ctx.Err() != nil {
 			break
@@ -51,13 +52,15 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int
 				r.sight.hampered(cause(err))
 			}
 			if ctx.Err() == nil && !unusable {
-				s.silent()
+				s.passOver(ours)
 			}
-			before := last
-			last = brokenAnswer(cause(err) + " from " + s.addr)
-			last.heard = before.heard || unusable
-			// A reply whose rest we could not fetch over TCP was heard, but failed for our sake.
-			last.ours = ours && (!before.heard || before.ours)
+			heard := last.heard || unusable
+			if !ours || !theirs {
+				last = brokenAnswer(cause(err) + " from " + s.addr)
+				last.ours = ours // also a reply whose rest we could not fetch over TCP
+			}
+			last.heard = heard
+			theirs = theirs || !ours
 			continue
 		}
 		a := interpret(m, name, qtype)
@@ -66,7 +69,7 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int
 		if a.kind != broken {
 			return a
 		}
-		last = a
+		last, theirs = a, true
 	}
 	return last
 }

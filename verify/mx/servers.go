@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,42 +21,54 @@ type server struct {
 
 	mu   sync.Mutex
 	down time.Time // until then it is asked last
+	ours bool      // down, as this host could not ask it: to try takes no time
 }
 
-// silent notes that the server did not answer at all, or could not be asked.
-func (s *server) silent() {
+// passOver notes that the server did not answer at all, or (ours) could not be
+// asked.
+func (s *server) passOver(ours bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.down = time.Now().Add(canaryPeriod)
+	s.down, s.ours = time.Now().Add(canaryPeriod), ours
 }
 
-func (s *server) isDown() bool {
+func (s *server) state() (down, ours bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Now().Before(s.down)
+	down = time.Now().Before(s.down)
+	return down, down && s.ours
 }
 
 // noServer stands for "no server has been asked yet" in order and ask.
 const noServer = -1
 
 // order returns the servers to try for one question, by index: in their given
-// order, beginning behind the one asked before and ending with it, those that
-// were silent lately last. A server that is alone is there twice.
+// order, beginning behind the one asked before and ending with it, then those
+// that could not be asked lately, and last those that were silent. One that
+// could not be asked comes before the one asked before all the same: it may be
+// there again, and a second opinion of it costs no wait. A server that is alone
+// is there twice.
 func (r *Resolver) order(after int) []int {
 	n := len(r.servers)
 	if n == 1 {
 		return []int{0, 0}
 	}
-	var up, down []int
+	var up, unasked, silent []int
 	for i := range n {
 		s := (after + 1 + i) % n
-		if r.servers[s].isDown() {
-			down = append(down, s)
-		} else {
+		switch down, ours := r.servers[s].state(); {
+		case ours:
+			unasked = append(unasked, s)
+		case down:
+			silent = append(silent, s)
+		default:
 			up = append(up, s)
 		}
 	}
-	return append(up, down...)
+	if last := len(up) - 1; after != noServer && last >= 0 && up[last] == after {
+		up, unasked = up[:last], append(unasked, after)
+	}
+	return slices.Concat(up, unasked, silent)
 }
 
 // SystemServers reads the name servers, as IP:port, of a resolv.conf(5) file;
