@@ -86,23 +86,34 @@ func (c *Config) missingGroups() []string {
 }
 
 // foreignSources names the sources that nothing can come from: it may be that
-// their address is still to be given to this host. The kernel is asked, as it
-// may let one be used that no interface has (AnyIP, ip_nonlocal_bind).
+// their address is still to be given to this host.
 func (c *Config) foreignSources() []string {
 	var notes []string
 	for _, s := range c.sources() {
-		if !s.IP.IsValid() {
-			continue
-		}
-		l, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(s.IP, 0)))
-		if err == nil {
-			_ = l.Close()
-		}
-		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		if s.IP.IsValid() && foreign(s.IP) {
 			notes = append(notes, fmt.Sprintf("[[probe.source]] ip = %q is no address of this host: nothing can be probed from it", s.IP))
 		}
 	}
 	return notes
+}
+
+// foreign asks the kernel, as it may let an address be used that no interface has
+// (AnyIP). To bind to it is not enough: with ip_nonlocal_bind that works for any,
+// but a connection from it does not. An address of this host has a way to itself,
+// and connecting a datagram socket sends nothing.
+func foreign(ip netip.Addr) bool {
+	at := netip.AddrPortFrom(ip, 9)
+	c, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)), net.UDPAddrFromAddrPort(at))
+	if err == nil {
+		_ = c.Close()
+		return false
+	}
+	for _, e := range []syscall.Errno{syscall.EADDRNOTAVAIL, syscall.ENETUNREACH, syscall.EINVAL, syscall.EAFNOSUPPORT} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false // trouble that says nothing of the address, as no descriptor
 }
 
 // probingAllowed names each permission to probe where the book forbids it.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -86,8 +87,9 @@ func TestOneNote(t *testing.T) {
 // nonlocalBind in its environment makes a child of TestNonlocalSource.
 const nonlocalBind = "RCPTGATE_CHILD_NONLOCAL"
 
-// TestNonlocalSource: an address that the kernel lets be used although no
-// interface has it is not noted. A child tells in a network of its own.
+// TestNonlocalSource: an address that ip_nonlocal_bind lets be bound to is noted
+// all the same, as nothing can be connected to from it. A child tells in a
+// network of its own.
 func TestNonlocalSource(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(nonlocalBind) != "" {
@@ -98,8 +100,13 @@ func TestNonlocalSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.foreignSources(); len(got) > 0 {
-			t.Error(got)
+		l, err := net.ListenPacket("udp4", "192.0.2.10:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
+		if got := c.foreignSources(); len(got) != 1 {
+			t.Errorf("noted: %q", got)
 		}
 		return
 	}
