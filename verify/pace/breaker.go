@@ -277,7 +277,7 @@ func (b *breaker) ring(p *Pacer) {
 	switch {
 	case b.state == stateOpen:
 		b.state = stateHalfOpen
-		p.alarms.set(&b.alarm, p.now+forgetAfter, b)
+		p.alarms.set(&b.alarm, b.until+forgetAfter, b) // not from now: restarts would keep it
 		p.changed(b, stateOpen)
 	case b.trial != nil:
 		p.alarms.set(&b.alarm, p.now+forgetAfter, b)

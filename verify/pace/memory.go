@@ -58,7 +58,8 @@ type savedMinute struct {
 const maxMinute = 100_000
 
 // keptFor is how long the memory keeps a counter, and a breaker after it was open:
-// a trial within forgetAfter that is refused keeps away for twice as long.
+// for longer than forgetAfter, within which a refused trial keeps away for twice
+// as long.
 const keptFor = 2 * forgetAfter
 
 // maxLength bounds what is believed of how long a breaker is open.

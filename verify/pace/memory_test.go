@@ -338,3 +338,21 @@ func TestForgottenIsNotWritten(t *testing.T) {
 		}
 	})
 }
+
+// Restarts do not keep a breaker that nobody tries: the day after which it is
+// forgotten begins when it may be tried, whenever the process began.
+func TestRestartsDoNotKeepABreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newMemory(), nil)
+		shy := w.site("shy.test", lab.Host{Mail: func(string, *lab.Session) string { return noSender }})
+		w.want("shy", w.ask(shy, "ann"), "sender_refused")
+		for i, want := range []string{"site:half_open:sender_refused:1", ""} {
+			time.Sleep(13 * time.Hour)
+			w.stopPacer()
+			w.start()
+			synctest.Wait()
+			w.want(fmt.Sprintf("after %d h", 13*(i+1)), w.states(), want)
+		}
+		w.stop()
+	})
+}
