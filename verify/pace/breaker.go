@@ -244,6 +244,7 @@ func (p *Pacer) trip(e *entry, t tripped) {
 // last closed, at most 24 hours (or base). One that is open already stays so,
 // longer if base says so.
 func (p *Pacer) openBreaker(k breakerKey, site string, base time.Duration, t tripped) {
+	base = min(base, maxLength) // or the sum with now may be too large for a tick
 	b := p.breakers[k]
 	from := stateClosed
 	if b == nil {

@@ -62,7 +62,7 @@ const maxMinute = 100_000
 // as long.
 const keptFor = 2 * forgetAfter
 
-// maxLength bounds what is believed of how long a breaker is open.
+// maxLength bounds how long a breaker is open, and what is believed of that.
 const maxLength = 365 * 24 * time.Hour
 
 const (
@@ -91,7 +91,7 @@ func (p *Pacer) keepBreaker(b *breaker) {
 	p.save(b.key.memory(), savedBreaker{
 		Source: b.key.source, Scope: b.key.scope, Name: b.key.name, Site: b.site, Reason: b.reason,
 		Since: p.wall(b.since), Length: b.until - b.since, Base: b.base, Times: b.times, Evidence: b.evidence.Masked(),
-	}, min(max(0, b.until-p.now), maxLength)+keptFor)
+	}, max(0, b.until-p.now)+keptFor)
 }
 
 // saveDelay is how long changed counters wait to be written: a dialogue changes
@@ -244,7 +244,7 @@ func (p *Pacer) loadBreaker(data []byte) error {
 	}
 	b := &breaker{
 		key: breakerKey{scopeKey{s.Source, s.Name}, s.Scope}, site: s.Site, state: stateOpen,
-		reason: s.Reason, base: s.Base, times: s.Times, evidence: s.Evidence, since: p.tickOf(s.Since),
+		reason: s.Reason, base: min(s.Base, maxLength), times: s.Times, evidence: s.Evidence, since: p.tickOf(s.Since),
 	}
 	b.until = b.since + min(s.Length, maxLength)
 	p.breakers[b.key] = b

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -352,6 +353,29 @@ func TestRestartsDoNotKeepABreaker(t *testing.T) {
 			w.start()
 			synctest.Wait()
 			w.want(fmt.Sprintf("after %d h", 13*(i+1)), w.states(), want)
+		}
+		w.stop()
+	})
+}
+
+// A breaker that is to stay open for ever is open for a year, also behind a
+// restart.
+func TestBreakerForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newMemory(), func(s *Settings) {
+			s.Book = book(t, provider.Overrides{Site: map[string]provider.Partial{
+				".shy.test": {StayAway: map[verdict.Reason]time.Duration{verdict.SenderRefused: math.MaxInt64}},
+			}})
+		})
+		shy := w.site("shy.test", lab.Host{Mail: func(string, *lab.Session) string { return noSender }})
+		w.want("shy", w.ask(shy, "ann"), "sender_refused")
+		for range 2 {
+			time.Sleep(maxLength/2 - time.Hour)
+			w.want("later", w.ask(shy, "bob"), "refused not_probed")
+			w.stopPacer()
+			w.start()
+			synctest.Wait()
+			w.want("states", w.states(), "site:open:sender_refused:1")
 		}
 		w.stop()
 	})
