@@ -38,7 +38,7 @@ var greylistRules = []Rule{
 			"try again .. $later", "retry .. $later", "come back .. $later", "deferred for .. $later",
 			"try later .. $later",
 			"wait .. $later", "later .. $later", "again after .. $later", "resend .. $later", "deferred .. $later",
-			"first contact", "first time sender", "first time correspond*", "unknown sender recipient pair",
+			"first contact", "first delivery", "first message from", "first time sender", "first time correspond*", "unknown sender recipient pair",
 			"recipient pair",
 			"new sender", "try again in ten minutes", "not yet known sender",
 		},
@@ -135,8 +135,18 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"$namesus", "$sender", "spam*", "your", "policy", "sent to", "message blocked", "blocked by", "by the user",
-			"content", "temporar*", "migrat*", "by another", "again",
+			"content", "temporar*", "migrat*", "by another", "again", "server", "store", "database", "session",
 		},
+	},
+	{
+		ID: "account-shut-for-abuse", Means: "the account of the recipient is shut for what it did itself: not we",
+		From:   "ISPs that name their abuse desk",
+		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
+		Any: []string{
+			"$box $gone .. abuse", "$box is $gone .. abuse", "$box has been $gone .. abuse", "$box was $gone .. abuse",
+			"deactivated due to abuse", "locked by abuse", "suspended by abuse", "disabled by abuse", "deactivated for abuse",
+		},
+		Not: []string{"$namesus", "$sender", "your", "you", "sent to", "message", "relay*"},
 	},
 	{
 		ID: "sender-listed", Means: "the domain of the sender is on a list",
@@ -200,7 +210,7 @@ var blockRules = []Rule{
 			"client host .. listed", "$us .. blocked using", "blocked using", "unverified client host",
 			"client address rejected", "client ip .. rejected", "connection from .. rejected", "your client .. rejected",
 		},
-		Not: []string{"sender address blocked using", "$sender .. blocked using", "server configuration error", "too many"},
+		Not: []string{"sender address blocked using", "$sender .. blocked using", "server configuration error", "too many", "slower"},
 	},
 	{
 		ID: "our-address-refused", Means: "our address, host or network is refused",
@@ -232,7 +242,7 @@ var blockRules = []Rule{
 		Not: []string{
 			"$things .. limit", "rate limit*", "connection rate", "too many", "too much", "frequency", "relay*",
 			"$box .. disabled", "limit exceeded", "exceeded the", "relaying denied", "throttl*", "you must authenticate",
-			"$sender .. rejected ip", "recipient preferences", "too fast", "spf",
+			"$sender .. rejected ip", "recipient preferences", "too fast", "spf", "receiver denied", "recipient denied",
 		},
 	},
 	{
@@ -292,7 +302,7 @@ var blockRules = []Rule{
 			"mismatches client ip", "your hostname", "hostname .. $absent", "host name .. $absent",
 			"connecting server .. $absent", "server name .. $absent", "dns names", "does not resolve to",
 			"unresolvable ip", "reverse resolution",
-			"dns lookup failed for your",
+			"dns lookup failed for your", "逆引き",
 		},
 		Not: []string{"relaying denied"},
 	},
@@ -336,7 +346,7 @@ var blockRules = []Rule{
 			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*",
 			"mail store", "sender address rejected", "blocked by the recipient", "blocked by the user", "relaying",
 			"relay", "could not complete",
-			"server at other end",
+			"slower", "server at other end",
 		},
 	},
 	{

@@ -168,7 +168,7 @@ var ispRules = []Rule{
 		ID: "mailru-disabled", Means: "the account is shut",
 		From:   "mail.ru: invalid mailbox texts",
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5, Home: hostsMailRu,
-		Any: []string{"invalid mailbox .. account is disabled", "is unavailable account is disabled", "is terminated"},
+		Any: []string{"invalid mailbox .. account is disabled", "is unavailable account is disabled", "user is terminated"},
 	},
 	{
 		ID: "mailru-full", Means: "the mailbox is full",

@@ -24,6 +24,7 @@ var syntaxWords = []string{
 	"or expected after",
 	"missing at end of address", "not a valid rfc*", "missing or malformed local part", "local part is empty",
 	"local part is missing", "local part is not valid", "local part is too", "unqualified recipient",
+	"null recipient", "empty recipient", "forbidden character*", "well formed",
 }
 
 // noMX say that a domain has no mail host.
@@ -54,6 +55,13 @@ var mailboxRules = []Rule{
 			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed",
 			"disabled or discontinued", "never logged on*", "dormant", "due to inactivity", "mail receiving disabled",
 			"receiving disabled", "$who is now $gone", "$who are $gone",
+			"$who was $gone", "$who has $gone", "address closed", "address is closed", "address has been closed",
+			"address was closed", "no recipient activity", "no activity since", "noactivity", "not been used for",
+			"not been used since", "not been accessed", "not logged in for", "not logged in since", "not logged on",
+			"hasnt logged in", "has not logged in", "never logged in", "hasnt entered during", "hasnt entered for", "hasnt entered since", "accept mail any more",
+			"accept mail anymore", "receive mail any more", "receive mail anymore", "accept messages any more",
+			"no active subscription", "subscription .. $gone",
+			"subscription has ended", "subscription .. has ended",
 			"not .. being accepted for this mailbox", "not .. accepted for this mailbox",
 		},
 		Not: slices.Concat(doubts, permits, []string{
@@ -63,7 +71,27 @@ var mailboxRules = []Rule{
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
 			"your mailbox", "sending", "outgoing", "outbound", "certificate", "session", "connection closed",
-			"blocked by", "message is",
+			"blocked by", "message is", "ip", wordIP, "ip address", "your address", "your email", "your host", "your server",
+			"your domain", "your mta", "client", "network", "header", "from address", "return path", "reverse path",
+			"mail server", "mailbox server", "mailserver", "$part $gone", "$part is $gone", "$part has been $gone",
+			"$domain no longer", "server no longer", "host is not", "server is not", "system is not",
+			"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who", "policy for", "user database",
+			"mailbox database", "connection to",
+			"session of",
+		}),
+	},
+	{
+		ID: "disabled-ended", Means: "the mailbox is taken away, in words that are said of much else",
+		From:   "servers that name the mailbox and then what became of it",
+		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
+		Any: []string{
+			"$box .. has been removed", "$box .. was removed", "$box .. been closed", "$box .. was closed",
+			"$box .. is closed", "$box .. has closed", "$box .. has been withdrawn", "$box .. been turned off",
+			"$box .. been switched off",
+		},
+		Not: slices.Concat(doubts, permits, notOfMailbox, passing, besideMailbox, []string{
+			"connection", "session", "channel", "port", "message", "messages", "mail from", "list", "lists", "relay*",
+			"policy", "$absent", "$part", "recipient domain",
 		}),
 	},
 	{
@@ -83,7 +111,7 @@ var mailboxRules = []Rule{
 			"unknown domain", "unknown host", "no such domain", "no such host", "invalid domain", "invalid host*",
 			"nonexistent domain", "non existent domain", "nonexistentdomain", "domain .. disabled", "domain .. suspended",
 			"domain .. expired", "domain .. inactive", "domain .. not active", "$domain .. not hosted",
-			"$domain .. not configured", "$domain isnt", "$domain is invalid", "$domain invalid", "null mx", "nullmx",
+			"$domain .. not configured", "domain .. not registered", "$domain isnt", "$domain is invalid", "$domain invalid", "null mx", "nullmx",
 			"domain .. does not accept mail", "domain .. doesnt accept mail", "domain .. accepts no mail",
 			"unrouteable mail domain", "unrouteable domain",
 			"unroutable domain", "unroutable mail domain", "bad destination system", "bad destination host",
@@ -99,6 +127,7 @@ var mailboxRules = []Rule{
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
 		},
 		Not: slices.Concat(doubts, []string{
+			"$senderworld", "domain mailbox", "domain user", "allow list", "whitelist*", "allowlist*",
 			wordIP, "client host", "at this host", "on this host", "your host", "sending host", "connecting host",
 			"remote host", "your domain",
 			"user unknown",

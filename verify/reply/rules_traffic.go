@@ -120,7 +120,7 @@ var trafficRules = []Rule{
 			"not permitted to relay", "not allowed to relay", "not authorized to relay", "relaying denied",
 			"open relay not allowed",
 			"weiterleitung nicht",
-			"relay access denied", "dont relay", "do not relay", "doesnt relay", "does not relay",
+			"relay access denied", "no longer relays", "no longer relay", "dont relay", "do not relay", "doesnt relay", "does not relay",
 		},
 	},
 	{
@@ -182,7 +182,7 @@ var trafficRules = []Rule{
 			"验 证",
 			"авторизац*", "аутентификац*",
 		},
-		Not: []string{"resolver rst*", "user authentication .. mailbox", "from authenticated senders"},
+		Not: []string{"not logged in for", "not logged in since", "resolver rst*", "user authentication .. mailbox", "from authenticated senders"},
 	},
 	{
 		ID: "auth-code", Means: "authentication is demanded or failed",
@@ -212,14 +212,14 @@ var policyRules = []Rule{
 		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
 		Any: []string{
 			"permission*", "whitelist*", "white list*", "allowlist*", "in .. contacts", "list members", "challenge*",
-			"list of permitted", "list of allowed", "permitted addresses", "allowed addresses", "you are unknown",
+			"list of permitted", "list of allowed", "allow list", "permitted addresses", "allowed addresses", "you are unknown",
 			"you are not known", "youre unknown", "external delivery", "external email", "externally", "internet mail",
 			"internet email", "internet delivery", "from the internet", "group restricted", "group is restricted",
 		},
 		Not: []string{
 			"ip", wordIP, "ip address", "your server", "your mail server", "your mailserver", "your host", "client",
 			"user unknown",
-			"no such user",
+			"no such user", "list of allowed recipients",
 		},
 	},
 	{
@@ -254,13 +254,13 @@ var policyRules = []Rule{
 			"cannot receive external", "restricted recipient", "recipient restricted", "recipient not allowed",
 			"recipient is not allowed", "receiving .. not allowed", "moderat*", "mailing list .. closed",
 			"refused the message", "message rejected by", "blocked you", "blocked your", "not allowed to receive mail",
-			"send only",
+			"receiver denied your", "receiver refused your", "send only",
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
 		},
 		Not: []string{
 			"$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist", "user unknown",
 			"no such user", "$who unknown",
-			"invalid recipient", "nonlocal", "does not exist", "doesnt exist", "your ip", "ip address",
+			"mail any more", "mail anymore", "messages any more", "messages anymore", "invalid recipient", "nonlocal", "does not exist", "doesnt exist", "your ip", "ip address",
 		},
 	},
 }

@@ -39,7 +39,7 @@ var passing = []string{
 var permits = []string{
 	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
 	"your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers",
-	"list of allowed", "list of permitted", "external", "externally", "internet mail",
+	"allow list", "list of allowed senders", "list of allowed addresses", "list of permitted", "approved list", "external", "externally", "internet mail",
 	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another",
 }
 
@@ -49,7 +49,27 @@ var notOfMailbox = []string{
 	"password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
 	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
-	"policy for", "record for", "gateway user", "your mta", "your system", "bounces", "originating",
+	"policy for", "record for", "gateway user", "might be", "may be full", "may not exist", "might not exist", "or full",
+	"or mailbox full", "or is full", "or over quota", "your mta", "your system", "bounces", "originating",
+	"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who",
+	"your email $missing", "your email is", "relay user",
+}
+
+// besideMailbox: what else may be absent or invalid where a mailbox is named not
+// far from it.
+var besideMailbox = []string{
+	"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
+	"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands",
+	"command", "parameter",
+	"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
+	"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
+	"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*",
+	"mx record*",
+	"your domain", "envelope*", "return address", "from address",
+	"address of", "addresses of", "not set up to", "not set up for", "$part $absent", "$part is $absent", "$part was $absent", "$part $lacking", "$part is $lacking", "$domain is $absent",
+	"$domain was $absent", "$domain is $lacking", "$otherthing of $who", "$otherthing for $who",
+	"$otherthing for the $who", "$otherthing for this $who", "$otherthing to $who", "$otherthing to the $who",
+	"$otherthing to this $who",
 }
 
 // unknownRules: the mailbox is not there; the plainest words first.
@@ -109,7 +129,8 @@ var unknownRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Any: []string{
 			"in my validrcptto", "recipient address rejected invalid recipient", "not in recipient list",
-			"not in valid recipient*",
+			"not in valid recipient*", "list of allowed recipients", "list of valid recipients", "list of known recipients",
+			"list of local recipients", "not in route list",
 		},
 	},
 	{
@@ -150,30 +171,41 @@ var unknownRules = []Rule{
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
 	},
 	{
+		ID: "unknown-none", Means: "no mailbox has that name",
+		From:   "RFC 3463: x.1.1; servers that say what they looked for",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{
+			"no $who found", "no $who was found", "no $who .. name", "no $who matches", "no $who matching", "no $who match",
+			"no $who exists", "no $who exist", "no $who associated", "no $who registered", "no $who is registered",
+			"no $who called", "no $who named", "no $who here", "no $who under", "no $who corresponds",
+			"there is no $who", "there isnt a $who", "we have no $who", "no one by", "nobody goes by", "nobody of that",
+			"nobody of this", "nobody has that name", "nobody has this name", "anybody with that", "anybody by that", "anyone by that",
+			"anyone with that",
+		},
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
+			"no user name", "no username", "name given", "name specified", "name supplied", "no recipients", "no addresses",
+			"no address associated", "no valid", "host name", "domain name", "server name",
+		}),
+	},
+	{
 		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
 			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent",
 			"$who .. $absent",
+			"$who $lacking", "$who is $lacking", "$who was $lacking", "$who has $lacking", "$unknownadj the $who",
+			"$unknownadj this $who", "$unknownadj that $who", "$unknownadj any $who",
 			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
 			"$unknownadj .. recipient", "bad recipient*", "bad receipient", "bad recepient", "bogus $who",
-			"could not locate $who", "cannot locate $who", "bad mailbox", "bad user", "mailbox has moved",
+			"could not locate $who", "cannot locate $who", "bad mailbox", "bad user", "bad account",
+			"bad addressee", "bad alias", "bad email address", "mailbox has moved",
 			"exists that user", "not user of",
 			"not a user of", "unknown to us",
 			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
 			"is not here", "left the company",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
-			"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
-			"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands",
-			"command", "parameter",
-			"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
-			"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
-			"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*",
-			"mx record*",
-			"your domain", "envelope*", "return address", "from address", "send from", "password",
-		}),
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox),
 	},
 }
 
@@ -191,7 +223,8 @@ var shortRules = []Rule{
 		},
 		Not: slices.Concat(notOfMailbox, []string{
 			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
-			"directory", "it", "message", "link", "url", "session",
+			"directory", "it", "message", "link", "url", "session", "certificate", "client", "network", "attachment", "key",
+			"list", "zone", "service", "part", "version", "option",
 		}),
 	},
 }

@@ -41,7 +41,7 @@ var wordClasses = map[string][]string{
 		"not existing", "not existent", "not existant", "dose not exist",
 		"no longer on server", "no longer on this server", "no longer valid", "no longer available", "no longer here",
 		"no longer with", "no longer at", "no longer works", "no longer working", "no longer employed",
-		"no longer a customer", "no longer a user", "no longer recognized", "no longer known",
+		"no longer a customer", "no longer a user", "no longer recognized",
 		"not valid", "isnt valid", "is invalid", "invalid", "not a valid", "isnt a valid", "is not valid", "not correct",
 		"incorrect", "is wrong", "is bad", "not a known", "isnt a known",
 		"nonexistent", "non existent", "nonexistant", "non existant", "non existing", "nonexisting", "inexistent",
@@ -61,6 +61,12 @@ var wordClasses = map[string][]string{
 		"not in local",
 		"not in database", "not in ldap", "not on our", "not on the", "not on this", "not on my", "not an existing",
 		"not part of",
+		"never created", "never set up", "not been created", "not been set up", "not set up", "not provisioned",
+		"not been provisioned", "not been registered", "never registered", "not appear in our", "not appear in the",
+		"not among our", "not among the", "ceased to exist", "unheard of", "not mapped to", "be resolved to a mailbox",
+		"not resolve to a mailbox", "not resolve to any", "not mail enabled", "not served by", "doesnt have mailbox",
+		"not have mailbox", "not have a mailbox", "not have an account", "not have account", "no longer on system",
+		"no longer on this system", "no longer on our", "no longer known",
 		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "never heard of",
 	},
 	// mbox and missing: the plainest of who and absent.
@@ -101,6 +107,17 @@ var wordClasses = map[string][]string{
 		"do not have a", "dont have a", "do not have", "does not have", "no record of", "no entry for", "does not know",
 		"dont know", "do not know", "not known",
 	},
+	// lacking: what means an absent mailbox only where it stands beside its name.
+	"lacking": {
+		"absent", "not there", "not used", "gone", "gone away", "bogus", "fictitious", "unresolvable",
+		"unassigned", "imaginary", "not ours", "not one of us",
+	},
+	// otherThing: what has a user and is not its mailbox: "the server of this user".
+	"otherthing": {
+		"server", "servers", "domain", "host", "policy", "session", "certificate", "database", "connection", "path", "store",
+		"key", "header", "headers", "route", "exchanger", "login", "password",
+		"gateway", "service", "backend", "node", "attachment",
+	},
 	// gone: what is said of a mailbox that is shut. What is said of clients and
 	// messages too ("blocked", "rejected") is not among it.
 	"gone": {
@@ -121,6 +138,11 @@ var wordClasses = map[string][]string{
 		"is blocked", "is removed", "is banned", "has been closed", "has been removed", "has been blocked", "was closed",
 		"was removed", "has been restricted", "hangup", "hung up", "is now disabled", "no longer accepts",
 		"has been retired", "is dead", "unavailable due to inactivity", "is barred", "barred", "unused",
+		"withdrawn", "has been withdrawn", "was withdrawn", "turned off", "is turned off", "has been turned off",
+		"was turned off", "switched off", "is switched off", "was switched off", "has been switched off", "has been revoked", "was revoked",
+		"permanently closed", "is permanently closed", "no longer maintained", "is no longer maintained", "out of use",
+		"is out of use", "out of service", "is out of service", "not yet activated", "is not yet activated",
+		"no longer receives", "can no longer receive",
 	},
 	// full: what is said of a mailbox without room.
 	"full": {
@@ -145,7 +167,7 @@ var wordClasses = map[string][]string{
 		"black list", "block list", "deny list", "in a black list", "badip", "csi mimecast", "zen mimecast", "mxrate",
 		"proofpoint dynamic reputation", "mail abuse org", "spam database", "spam list", "dynamic list", "realtime block*",
 		"policyd weight", "rbls org", "apews", "brbl", "barracuda reputation", "dnsrbl", "ubl unsubscore", "ipbl",
-		"relays", "ers", "sperrliste*", "blockliste*", "mail abuse", "trend micro email reputation", "senderbase org",
+		"relays org", "relays ordb", "relays osirusoft", "relays mail abuse", "ers", "sperrliste*", "blockliste*", "mail abuse", "trend micro email reputation", "senderbase org",
 		"network reputation service",
 	},
 	// namesUs: our address or a list is named, so another host would say the same.
