@@ -6,12 +6,19 @@ import (
 	"rcptgate/verify/verdict"
 )
 
-// notOfMailboxWorld: the sender, the message, the command, the domain, leave to
-// write, and what is so for now only.
-var notOfMailboxWorld = []string{
-	"$senderworld", "$usworld", "domain*", "domaine", "dominio*", "domen*", "doman*", "домен*", "域名", "网域", "網域",
-	"ドメイン", "도메인",
-	"alan adi", "host", "hote", "rechner", "ip", wordIP, "ptr", "reverse", "обратн*", "dns", "fehler", "grund",
+// domainWorld: the domain, which may be what is missing.
+var domainWorld = []string{
+	"domain*", "domaine", "dominio*", "domen*", "doman*", "domein*", "domaene*", "домен*", "域名", "网域", "網域",
+	"ドメイン", "도메인", "alan adi",
+}
+
+// notOfMailboxWorld: neither the mailbox nor its domain.
+var notOfMailboxWorld = slices.Concat(domainWorld, besideMailboxWorld)
+
+// besideMailboxWorld: the sender, the message, the command, leave to write, and
+// what is so for now only.
+var besideMailboxWorld = []string{
+	"$senderworld", "$usworld", "host", "hote", "rechner", "ip", wordIP, "ptr", "reverse", "обратн*", "dns", "fehler", "grund",
 	"raison", "motif", "motivo", "razon", "virhe", "fel", "feil", "fejl", "fout", "hata", "hiba", "eroare", "erreur",
 	"error desconocido",
 	"erro desconhecido", "errore", "ошибк*", "エラー", "오류", "错误代码", "blad", "chyba", "nachricht*", "mensaje*", "mensagem*",
@@ -22,10 +29,19 @@ var notOfMailboxWorld = []string{
 	"autoriz*", "permis*", "permess*", "사용할수", "disponib*", "uprawnie*", "право", "прав", "разрешен*", "权限", "權限", "許可",
 	"権限", "拒否",
 	"권한", "허용", "보낼", "สิทธิ์", "lista", "liste", "список", "名单",
+	"zertifikat*", "certificat*", "certificad*", "certificaat", "certifikat*", "sertifika*", "varmenne", "tanusitvany",
+	"сертификат*", "сертифікат*", "证书", "憑證", "証明書", "인증서", "datei*", "fichier*", "archivo*", "arquivo*", "bestand*", "plik*",
+	"soubor*", "fajl*", "fisier*", "файл*", "文件", "ファイル", "파일", "dosya*", "verbindung*", "connexion*", "conexion*",
+	"conexao", "conexiunea", "connession*", "verbinding*", "anslutning*", "forbindelse*", "yhteys", "polaczeni*", "spojeni*",
+	"kapcsolat*", "baglanti*", "соединени*", "з'єднання", "зєднання", "连接", "連線", "接続", "연결", "anhang*", "piece jointe", "adjunto*",
+	"anexo*", "allegat*", "bijlage*", "zalacznik*", "priloh*", "вложени*", "附件", "添付", "첨부", "meddeland*", "meddelels*", "melding*",
+	"bericht*", "zprav*", "viesti*", "uzenet*", "mesaj*", "повідомлен*", "该邮件", "此邮件", "封邮件", "的邮件", "邮件被", "该郵件", "此郵件", "該郵件", "的郵件", "信件", "このメール", "이메일을", "rechnername*",
+	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message*", "dienst", "opdracht*", "polecen*", "prikaz*", "komut*", "명령",
 }
 
 // serversWorld: a part of the server, which may be what is missing.
 var serversWorld = []string{
+	"server*", "palvelin", "szerver*", "sunucu*", "servidores", "servern", "serveren", "сервера", "сервері", "сервером",
 	"server", "mailserver", "servidor", "serveur", "serwer", "сервер", "服务器", "伺服器", "サーバ", "서버", "datenbank*",
 	"benutzerdaten*",
 	"database*", "base de datos", "base de donnees", "banco de dados", "база данных", "базы данных", "数据库", "データベース",
@@ -51,12 +67,19 @@ var worldRules = []Rule{
 			"zawieszon*", "inaktiverat", "avstangd", "sparrad", "deaktiveret", "deaktivert", "zablokovan*", "deaktivovan*",
 			"letiltva", "inaktiv", "dezactivat", "suspendat", "devre disi", "askiya alin*", "비활성", "정지", "휴면", "suljettu",
 		},
-		And: []string{"$whoworld"},
-		Not: []string{
-			"ip", wordIP, "nachricht*", "mensaje*", "mensagem*", "messaggio*", "сообщени*", "письм*", "absender",
-			"expediteur", "remitente", "remetente", "mittente", "spam*", "спам*", "垃圾", "迷惑", "adresse ip",
-			"direccion ip", "$absentworld", "$usworld", "$senderworld",
-		},
+		And: []string{"$boxworld", "@", "user*", "recipient*"},
+		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{
+			"spam*", "спам*", "垃圾", "迷惑", "$absentworld", "$refusedworld $usworld",
+		}),
+	},
+	{
+		ID: "ended-world", Means: "the mailbox is shut or taken away, in words that are said of much else",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
+		Any: []string{"$boxworld .. $endedworld", "$endedworld $boxworld"},
+		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{
+			"spam*", "спам*", "垃圾", "迷惑", "$absentworld", "sender*", "your account", "your mailbox", "relay*", "certificate",
+		}),
 	},
 	{
 		ID: "blocked-world", Means: "our address is refused",
@@ -115,12 +138,28 @@ var worldRules = []Rule{
 		Not: slices.Concat(notOfMailboxWorld, serversWorld),
 	},
 	{
+		ID: "unknown-bad-world", Means: "the mailbox is invalid or wrong",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{"$boxworld .. $badworld", "$badworld $boxworld", "$boxworld がありません", "$boxworld はありません", "$badworld .. empfang*", "$badworld .. destinat*", "$badworld .. пользовател*",
+			"$badworld .. 계정", "$badworld .. 사용자", "$badworld .. 수신자"},
+		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{"sender*", "your account", "your mailbox", "relay*", "syntax*", "format*", "未知错误", "未知原因", "未知錯誤"}),
+	},
+	{
 		ID: "unknown-here-world", Means: "the mailbox is not there, and there is the server that says so",
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{"$absentworld .. $hereworld", "$hereworld .. $absentworld"},
 		And: []string{"$whoworld"},
 		Not: notOfMailboxWorld,
+	},
+	{
+		ID: "unknown-in-domain-world", Means: "the mailbox is not in this domain",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{"$absentworld .. $heredomainworld", "$heredomainworld .. $absentworld"},
+		And: []string{"$boxworld"},
+		Not: slices.Concat(besideMailboxWorld, serversWorld),
 	},
 	{
 		ID: "unknown-short-world", Means: "a name alone, and that it does not exist",
