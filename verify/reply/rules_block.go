@@ -205,7 +205,7 @@ var blockRules = []Rule{
 		From:   "Postfix: Client host rejected",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"client host rejected", "client rejected", "client host .. blocked", "client .. blocked",
+			"unknown client", "client host rejected", "client rejected", "client host .. blocked", "client .. blocked",
 			"client host .. denied",
 			"client host .. listed", "$us .. blocked using", "blocked using", "unverified client host",
 			"client address rejected", "client ip .. rejected", "connection from .. rejected", "your client .. rejected",
@@ -304,7 +304,7 @@ var blockRules = []Rule{
 			"unresolvable ip", "reverse resolution",
 			"dns lookup failed for your", "逆引き",
 		},
-		Not: []string{"relaying denied"},
+		Not: []string{"to a mailbox", "to any mailbox", "relaying denied"},
 	},
 	{
 		ID: "helo", Means: "our HELO name is refused",

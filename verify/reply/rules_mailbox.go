@@ -60,6 +60,7 @@ var mailboxRules = []Rule{
 			"not been used since", "not been accessed", "not logged in for", "not logged in since", "not logged on",
 			"hasnt logged in", "has not logged in", "never logged in", "hasnt entered during", "hasnt entered for", "hasnt entered since", "accept mail any more",
 			"accept mail anymore", "receive mail any more", "receive mail anymore", "accept messages any more",
+			"$box .. cannot receive mail", "$box .. cannot receive email", "$box .. cannot receive messages",
 			"no active subscription", "subscription .. $gone",
 			"subscription has ended", "subscription .. has ended",
 			"not .. being accepted for this mailbox", "not .. accepted for this mailbox",

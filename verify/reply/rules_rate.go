@@ -11,7 +11,7 @@ var rateRules = []Rule{
 		Any: []string{
 			"too many recipients", "max rcpt*", "maximum recipients", "recipients limit", "recipient limit", "rcpt limit",
 			"too many rcpt*", "max of .. recipients", "only .. recipients", "recipients per", "number of recipients",
-			"recipients exceeded", "one recipient", "recipient at a time",
+			"recipients exceeded", "no more recipients", "one recipient", "recipient at a time",
 		},
 		Not: []string{"no recipients"},
 	},
@@ -52,7 +52,7 @@ var rateRules = []Rule{
 			"hop count", "too many hops",
 			"hops",
 			"received headers", "message size",
-			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "mailbox limit",
+			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "too many messages on this", "too many messages in this", "mailbox limit",
 			"account limit", "inbox .. limit", "disk quota", "storage", "space", "quota exceeded", "over quota",
 			"overquota",
 			"quota violation", "mailbox size", "messages in your mailbox", "mailbox is full", "mailbox full",
@@ -120,7 +120,8 @@ var quotaRules = []Rule{
 			"not sufficient disk space",
 			"does not have enough space", "mail file size exceeds", "exceed .. quota", "exceeds .. quota",
 			"exceeded .. quota", "quota .. exceeded", "quota .. full", "out of quota", "quota violation",
-			"too many messages in .. mailbox", "too many messages on the server", "insufficient mailbox",
+			"too many messages in .. mailbox", "too many messages on the server", "too many messages on this",
+			"too many messages in this", "insufficient mailbox",
 			"mailbox space", "@ .. insufficient disk space",
 			"insufficient disk space", "its storage limit", "over .. quota", "overdrawn quota", "quota is over", "over quote", "quota used up", "no space left for",
 			"space has used up", "space is used up", "quota limit",
@@ -148,7 +149,8 @@ var quotaRules = []Rule{
 		Not: []string{
 			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",
 			"system storage", "mail system full", "queue quota", "transfer quota", "submission quota",
-			"message too large", "message too big", "or may not exist",
+			"message too large", "message too big", "or may not exist", "or mailbox full", "or mailbox is full", "or is full",
+			"or full",
 		},
 	},
 	{

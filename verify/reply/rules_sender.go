@@ -13,7 +13,7 @@ var senderRules = []Rule{
 			"not authorised to send to",
 			"not allowed to send to", "not permitted to send to", "not allowed to post", "not authorized to post",
 			"sender not allowed .. list", "authenticated senders", "sender .. not authorized .. group",
-			"only accepts mail from", "only accept mail from", "accepts mail only from", "restricted group",
+			"only accepts mail from", "only accept mail from", "accepts mail only from", "accepts messages from .. only", "accepts mail from .. only", "restricted group",
 			"restricted to",
 			"members only", "only members", "not on .. whitelist", "not whitelisted", "not in .. whitelist", "closed list",
 			"moderated", "allowed senders", "approved senders", "permission to send", "resolver rst*",

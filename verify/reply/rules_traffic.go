@@ -211,7 +211,7 @@ var policyRules = []Rule{
 		From:   "challenge and permission systems; list managers; Exchange",
 		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
 		Any: []string{
-			"permission*", "whitelist*", "white list*", "allowlist*", "in .. contacts", "list members", "challenge*",
+			"permission*", "whitelist*", "white list*", "allowlist*", "strangers", "in .. contacts", "list members", "challenge*",
 			"list of permitted", "list of allowed", "allow list", "permitted addresses", "allowed addresses", "you are unknown",
 			"you are not known", "youre unknown", "external delivery", "external email", "externally", "internet mail",
 			"internet email", "internet delivery", "from the internet", "group restricted", "group is restricted",
@@ -238,7 +238,7 @@ var policyRules = []Rule{
 			"recipient address rejected access denied", "recipient address rejected policy*", "policy rejection",
 			"delivery not authorized", "not authorized", "not authorised", "administrative prohibition",
 			"administratively prohibited", "prohibited by administrator", "by the administrator", "by administrator",
-			"by your administrator", "by the domain owner", "from outside", "rejected by recipient",
+			"by your administrator", "by the domain owner", "rule imposed", "does not accept incoming", "delivery is not allowed", "delivery not allowed", "from outside", "rejected by recipient",
 			"rejected by the recipient", "rejected by user", "rejected by this user", "user reject", "user rejected",
 			"user refused", "badrcptto", "badrecipientto", "block rcpt", "recipient preferences",
 			"blocked by the recipient",
@@ -258,7 +258,7 @@ var policyRules = []Rule{
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
 		},
 		Not: []string{
-			"$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist", "user unknown",
+			"not a mailbox", "$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist", "user unknown",
 			"no such user", "$who unknown",
 			"mail any more", "mail anymore", "messages any more", "messages anymore", "invalid recipient", "nonlocal", "does not exist", "doesnt exist", "your ip", "ip address",
 		},

@@ -50,7 +50,7 @@ var notOfMailbox = []string{
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
 	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
 	"policy for", "record for", "gateway user", "might be", "may be full", "may not exist", "might not exist", "or full",
-	"or mailbox full", "or is full", "or over quota", "your mta", "your system", "bounces", "originating",
+	"or mailbox full", "or mailbox is full", "or is full", "or over quota", "or blocked or", "rule imposed", "your mta", "your system", "bounces", "originating",
 	"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who",
 	"your email $missing", "your email is", "relay user",
 }

@@ -76,7 +76,7 @@ var worldRules = []Rule{
 		ID: "ended-world", Means: "the mailbox is shut or taken away, in words that are said of much else",
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
-		Any: []string{"$boxworld .. $endedworld", "$endedworld $boxworld"},
+		Any: []string{"$boxworld .. $endedworld", "$endedworld $boxworld", "$endedworld .. 회원", "$endedworld .. 계정"},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{
 			"spam*", "спам*", "垃圾", "迷惑", "$absentworld", "sender*", "your account", "your mailbox", "relay*", "certificate",
 		}),

@@ -12,7 +12,7 @@ var wordClasses = map[string][]string{
 		"recipient address",
 		"recipient addresses",
 		"addressee", "account", "accounts", "mail account", "email account", "user account", "mailaccount",
-		"address", "addresses", "email address", "email addresses", "mail address", "emailaddress", "destination address",
+		"address", "addresses", "email address", "email addresses", "mail address", "emailaddress", "mailaddress", "destination address",
 		"to address", "e mail address",
 		"alias", "aliases", "local part", "localpart", "customer", "subscriber", "member", "employee", "person",
 		"individual", "participant",
@@ -22,7 +22,7 @@ var wordClasses = map[string][]string{
 	},
 	// box: what can be shut; narrower than who.
 	"box": {
-		"user", "users", "mailbox", "mail box", "inbox", "account", "email account", "mail account", "user account",
+		"user", "users", "mailbox", "mail box", "inbox", "mailaddress", "account", "email account", "mail account", "user account",
 		"recipient", "recipients mailbox",
 		"recipient account", "mbox", "recipients account", "recipients email account", "alias", "mailaccount", "addressee",
 		"username",
@@ -54,7 +54,7 @@ var wordClasses = map[string][]string{
 		"isnt here", "not here", "has left", "left the company", "not on this server", "not on this system",
 		"not on this host", "not at this", "not hosted here", "isnt hosted here", "not locally", "not a local",
 		"non local", "nonlocal",
-		"not ok", "not existing here", "not available here", "not served here", "has no mailbox", "has no account",
+		"not ok", "not existing here", "not available here", "not available on this", "not available at this", "not served here", "has no mailbox", "has no account",
 		"has no such", "has no email", "doesnt have a mailbox", "does not have a mailbox", "doesnt have an account",
 		"does not have an account", "doesnt have a", "no mailbox", "no such",
 		"unroutable", "unrouteable", "undeliverable address", "not in our", "not in the", "not in my", "not in this",
