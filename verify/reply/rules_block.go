@@ -255,7 +255,7 @@ var blockRules = []Rule{
 			"spam ip",
 			"suspicious activity", "abuse", "abusive", "unwanted mail", "unwanted messages", "junk mail", "ube", "uce",
 			"bulk mail", "bulk email", "much spam", "many spam*", "spamtrap*", "spam trap*", "harvest*",
-			"dictionary attack*", "bounce attack*",
+			"intrusion prevention", "denied by dcc", "rejected by dcc", "dictionary attack*", "bounce attack*",
 			"directory harvest*", "namespace mining", "list bombing", "botnet", "infected", "virus", "malware",
 			"compromised",
 			"trojan", "hijacked", "unexpected volume", "open relay", "open prox*", "openrelay", "directly to our",
@@ -271,7 +271,7 @@ var blockRules = []Rule{
 		From:   "content filters that answer at RCPT",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"spam", "antispam*", "anti spam*", "spamassassin", "spam message", "spam detected", "spamlike", "spam like",
+			"spam", "antispam*", "anti spam*", "spamassassin", "this message scored", "spam message", "spam detected", "spamlike", "spam like",
 			"looks like spam", "classified as", "likely suspicious", "message is suspicious", "flagged as",
 			"message blocked", "mail blocked", "email blocked",
 			"message has been blocked", "blocked by filter*", "blocked by policy", "content rejected",

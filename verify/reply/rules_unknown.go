@@ -138,7 +138,7 @@ var unknownRules = []Rule{
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
-			"recipient is not local", "in name directory", "cant accept user", "not an active address",
+			"recipient is not local", "handle mail for that", "handle mail for this user", "in name directory", "cant accept user", "not an active address",
 			"not an active user", "not an active account", "not an active mailbox",
 			"no recipient with", "no recipient by", "no user with", "no account with", "no such address", "no such person",
 			"no such customer", "no such alias", "no such email*", "no such mail", "no such local", "no such name",

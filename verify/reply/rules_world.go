@@ -92,7 +92,8 @@ var worldRules = []Rule{
 			"ip .. bloqueado",
 			"vostro ip", "ваш ip", "ip адрес*", "черн* .. списк*", "черный список", "黑名单", "黑名單", "ブラックリスト",
 			"拒否 .. ip", "$usworld .. $refusedworld", "$refusedworld .. $usworld", "czarn* .. list*", "zwarte lijst",
-			"kara liste", "adresse ip", "direccion ip", "indirizzo ip",
+			"kara liste", "weisser liste", "weissen liste", "por ipv6", "tramite ipv6", "uber ipv6", "ueber ipv6", "par ipv6", "en ipv6",
+			"ipv6 を", "通过ipv6", "ipv6를", "adresse ip", "direccion ip", "indirizzo ip",
 			"endereco ip", "ip .. verboten",
 		},
 	},
@@ -101,7 +102,8 @@ var worldRules = []Rule{
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.RateLimited,
 		Any: []string{
-			"trop de connexions", "trop de", "zu viele", "zu viel", "demasiadas conexiones", "demasiadas", "demasiados",
+			"muito rapido", "zu schnell", "trop vite", "trop rapidement", "demasiado rapido", "muy rapido",
+			"troppo velocemente", "troppo in fretta", "te snel", "允许上限", "达到上限", "trop de connexions", "trop de", "zu viele", "zu viel", "demasiadas conexiones", "demasiadas", "demasiados",
 			"muitas conexoes", "muitas", "troppe connessioni", "troppe", "troppi", "слишком много", "слишком част*", "频率",
 			"过于频繁", "過於頻繁", "太多", "过多", "超过限制", "接続数", "zbyt wiele", "te veel", "for mange", "for manga",
 			"prilis mnoho", "tul sok", "cok fazla",
@@ -141,8 +143,10 @@ var worldRules = []Rule{
 		ID: "unknown-bad-world", Means: "the mailbox is invalid or wrong",
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
-		Any: []string{"$boxworld .. $badworld", "$badworld $boxworld", "$boxworld がありません", "$boxworld はありません", "$badworld .. empfang*", "$badworld .. destinat*", "$badworld .. пользовател*",
-			"$badworld .. 계정", "$badworld .. 사용자", "$badworld .. 수신자"},
+		Any: []string{
+			"$boxworld .. $badworld", "$badworld $boxworld", "$boxworld がありません", "$boxworld はありません", "$badworld .. empfang*", "$badworld .. destinat*", "$badworld .. пользовател*",
+			"$badworld .. 계정", "$badworld .. 사용자", "$badworld .. 수신자",
+		},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{"sender*", "your account", "your mailbox", "relay*", "syntax*", "format*", "未知错误", "未知原因", "未知錯誤"}),
 	},
 	{

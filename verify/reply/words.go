@@ -12,7 +12,7 @@ var wordClasses = map[string][]string{
 		"recipient address",
 		"recipient addresses",
 		"addressee", "account", "accounts", "mail account", "email account", "user account", "mailaccount",
-		"address", "addresses", "email address", "email addresses", "mail address", "emailaddress", "mailaddress", "destination address",
+		"address", "addresses", "email address", "email addresses", "mail address", "emailaddress", "mailaddress", "adress", "email adress", "addres", "destination address",
 		"to address", "e mail address",
 		"alias", "aliases", "local part", "localpart", "customer", "subscriber", "member", "employee", "person",
 		"individual", "participant",

@@ -21,7 +21,7 @@ var worldClasses = map[string][]string{
 		"uzytkownik*", "odbiorc*", "konta", "skrzynk*", "uzivatel*", "pouzivatel*", "prijemc*", "prijemca", "schrank*",
 		"ucet*", "felhasznalo*", "cimzett*", "postafiok*", "emailcim*", "utilizator*", "destinatar*", "korisnik*",
 		"uporabnik*", "primatelj*", "vartotoj*", "lietotaj*",
-		"kullanici*", "alici*", "hesap*", "χρηστ*", "παραληπτ*", "διευθυνσ*",
+		"kullanici*", "alici*", "kisi", "hesap*", "χρηστ*", "παραληπτ*", "διευθυνσ*",
 		"пользовател*", "ящик*", "получател*", "адрес*", "аккаунт*", "учетн*", "абонент*", "користувач*", "скриньк*",
 		"одержувач*", "polzovatel*", "yaschik",
 		"用户", "用戶", "使用者", "收件人", "收件者", "邮箱", "郵箱", "信箱", "帐号", "账号", "帳號", "账户", "帐户", "地址", "此人",
@@ -162,7 +162,7 @@ var worldClasses = map[string][]string{
 		// Turkish, Greek
 		"bilinmiyor", "tanimli degil", "tanimsiz", "kayitli degil", "bulunmuyor", "bulunamamistir", "tanimli bir",
 		"kayitli bir", "adres yok", "alici yok", "mevcut olmayan", "boyle bir e posta", "boyle bir mail", "posta kutusu yok",
-		"kullanici bulunamadi", "bulunamadi", "boyle bir kullanici", "boyle bir hesap", "boyle bir adres",
+		"kullanici bulunamadi", "bulunamadi", "boyle bir kullanici", "boyle bir kisi", "bir hesap yok", "kisi yok*", "boyle bir hesap", "boyle bir adres",
 		"boyle bir alici", "boyle bir posta", "mevcut degil", "gecersiz alici", "kullanici yok",
 		"bilinmeyen kullanici", "bilinmeyen alici", "αγνωστ*", "δεν υπαρχει", "δεν βρεθηκε", "bulunmamaktadir",
 		"kullanici yoktur",
