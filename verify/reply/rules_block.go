@@ -339,7 +339,7 @@ var blockRules = []Rule{
 			"not accept .. from your", "do not accept mail from %", "local blacklist", "sender is blocked", "firewall",
 			"host rejected", "host is rejected", "locally blocked", "blocklisting", "cannot accept mail from this",
 			"protection policy", "poor karma", "bad karma", "policy violation .. host", "from this network", "host access",
-			"mode normal", "smtp service not available", "no smtp service", "no access for this", "blocked see",
+			"denied .. mode normal", "smtp service not available", "no smtp service", "no access for this", "blocked see",
 			"will not accept delivery", "host is not allowed", "your domain .. blacklisted", "no access from",
 		},
 		Not: []string{

@@ -39,7 +39,8 @@ var doubts = []string{
 	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
 	"check failed", "database error", "database does not", "error reading", "file", "files", "script", "program",
 	"plugin", "timeout",
-	"timed out", "internal error", "server error", "spam*", "virus", "reputation", "captcha",
+	"timed out", "internal error", "server error", "spam*", "virus", "reputation", "captcha", "determine whether", "disclose whether",
+	"say whether", "tell whether", "know whether", "establish whether", "decide whether", "several $who", "several $unknownadj", "numerous", "probing", "$who attempts", "quota", "quotas",
 }
 
 // mailboxRules: the words that name the user or mailbox as shut or absent.
@@ -72,13 +73,16 @@ var mailboxRules = []Rule{
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
 			"your mailbox", "sending", "outgoing", "outbound", "certificate", "session", "connection closed",
-			"blocked by", "message is", "ip", wordIP, "ip address", "your address", "your email", "your host", "your server",
+			"blocked by", "message is", "ip", wordIP, "ip address", "your address", "your email address", "your email account", "your email is", "your email has", "your email was", "your email $gone", "your host", "your server",
 			"your domain", "your mta", "client", "network", "header", "from address", "return path", "reverse path",
 			"mail server", "mailbox server", "mailserver", "$part $gone", "$part is $gone", "$part has been $gone",
 			"$domain no longer", "server no longer", "host is not", "server is not", "system is not",
 			"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who", "policy for", "user database",
 			"mailbox database", "connection to",
-			"session of",
+			"session of", "originator*", "originating", "ips", "has disabled", "message removed", "message deleted", "by filter", "reply address", "reply to address", "allowed to send", "permitted to send", "may not send",
+			"smtp user*", "smtp account*", "your mail account", "your user account", "your subscription", "your license",
+			"your licence", "your hosting", "filtering", "imap", "pop3", "access for", "forwarding is", "token in",
+			"window for", "$box for this domain", "$box of this domain",
 		}),
 	},
 	{
@@ -91,7 +95,7 @@ var mailboxRules = []Rule{
 			"$box .. been switched off",
 		},
 		Not: slices.Concat(doubts, permits, notOfMailbox, passing, besideMailbox, []string{
-			"connection", "session", "channel", "port", "message", "messages", "mail from", "list", "lists", "relay*",
+			"$box for this domain", "$box of this domain", "connection", "session", "channel", "port", "message", "messages", "mail from", "list", "lists", "relay*",
 			"policy", "$absent", "$part", "recipient domain",
 		}),
 	},

@@ -298,5 +298,6 @@ var providerRules = []Rule{
 		From:   "postmaster.gmx.net: error messages",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsGMX, Plain: true,
 		Any: []string{"mailbox unavailable"},
+		Not: []string{"$sender", "$dnsbl", "policy"},
 	},
 }

@@ -24,7 +24,7 @@ var senderRules = []Rule{
 			"list closed", "list is closed", "closed mailing list", "private list", "no mail from outside",
 			"recipient .. refuses mail",
 			"recipient refuses", "user refuses",
-			"not permitted to send", "not permitted to post", "not allowed to email", "only takes mail from",
+			"not permitted to send", "not permitted to post", "not allowed to email", "mail from outside", "messages from outside", "mail from strangers", "only takes mail from",
 			"only take mail from",
 			"not wish to receive", "takes mail only from", "receiver denied", "receiver refused", "recipient denied your",
 			"recipient has banned", "recipient has blocked", "recipient blocked your", "user has blocked", "user has banned",

@@ -40,7 +40,8 @@ var permits = []string{
 	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
 	"your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers",
 	"allow list", "list of allowed senders", "list of allowed addresses", "list of permitted", "approved list", "external", "externally", "internet mail",
-	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another",
+	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another", "outside", "outsiders",
+	"may not send", "may not write",
 }
 
 // notOfMailbox: the sender, the command, the dialogue.
@@ -52,7 +53,9 @@ var notOfMailbox = []string{
 	"policy for", "record for", "gateway user", "might be", "may be full", "may not exist", "might not exist", "or full",
 	"or mailbox full", "or mailbox is full", "or is full", "or over quota", "or blocked or", "rule imposed", "your mta", "your system", "bounces", "originating",
 	"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who",
-	"your email $missing", "your email is", "relay user",
+	"your email $missing", "your email is", "relay user", "authentication", "your network", "sent mail to",
+	"$who $aspect", "$aspect of $who", "$aspect of the $who", "$aspect of this $who", "$aspect for $who",
+	"$aspect for the $who", "$aspect for this $who", "$aspect in $who", "$aspect in the $who", "$aspect in this $who",
 }
 
 // besideMailbox: what else may be absent or invalid where a mailbox is named not
@@ -64,7 +67,8 @@ var besideMailbox = []string{
 	"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
 	"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
 	"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*",
-	"mx record*",
+	"mx record*", "clients", "encoding", "token", "status unknown", "status is unknown", "state unknown", "state is unknown",
+	"server address", "servers address", "network address", "host address", "not used for", "$unknownadj $who error", "$absent $who error",
 	"your domain", "envelope*", "return address", "from address",
 	"address of", "addresses of", "not set up to", "not set up for", "$part $absent", "$part is $absent", "$part was $absent", "$part $lacking", "$part is $lacking", "$domain is $absent",
 	"$domain was $absent", "$domain is $lacking", "$otherthing of $who", "$otherthing for $who",
@@ -150,7 +154,7 @@ var unknownRules = []Rule{
 			"no local mailbox", "have a mailbox for", "have no mailbox", "no account by that name", "no account here",
 			"no user of", "no account of", "no mailbox of", "no user called", "no account for", "no user for",
 			"no one called", "no matches for", "no match for", "user is not local", "no user by that name", "no user here",
-			"no user named", "nobody here", "nobody by that name", "nobody with that", "nobody at this", "no one here",
+			"no user named", "nobody here", "nobody by that name", "nobody with that", "nobody with this", "nobody at this", "no one here",
 			"no one by that name", "no one with that", "no one at this", "by that name here", "by this name here",
 			"not deliverable .. unknown", "unknown or illegal alias", "unknown local part", "unknown localpart",
 			"user path no exist", "missing home directory", "mailing list not found", "mailing list expansion problem",
@@ -163,7 +167,7 @@ var unknownRules = []Rule{
 			"no longer works", "does not work here", "doesnt work here", "doesnt live here", "does not live here",
 			"no longer here", "moved and left", "not a current", "mailbox unavailable or not local", "user invalid",
 			"invalid user", "invalid recipient", "invalid recipients", "recipient invalid", "recipients invalid",
-			"invalid mailbox", "mailbox invalid", "mailbox unallocated", "user is not known", "not known here",
+			"invalid mailbox", "mailbox invalid", "wrong recipient", "wrong recipients", "mailbox unallocated", "user is not known", "not known here",
 			"user not local", "not local address", "callout verification failed", "recipient verification failed",
 			"recipient verify failed", "failed recipient validation", "recipient verify failure", "@ is undeliverable",
 			"cannot route to @",

@@ -92,7 +92,7 @@ var wordClasses = map[string][]string{
 		"mailbox server", "mail server", "user server", "users server", "home server", "mailbox host", "mail host",
 		"mail store", "mailbox store", "message store", "user store", "mailbox path", "mail path", "storage path",
 		"mailbox database", "user database", "users database", "recipient database", "account database", "ldap server",
-		"directory server", "storage server", "backend server", "backup mx", "primary mx", "secondary mx",
+		"directory server", "verification service", "lookup service", "filtering service", "delivery service", "storage server", "backend server", "backup mx", "primary mx", "secondary mx",
 	},
 	// unknownAdj: what stands before a name of a mailbox that is not there.
 	"unknownadj": {
@@ -117,6 +117,11 @@ var wordClasses = map[string][]string{
 		"server", "servers", "domain", "host", "policy", "session", "certificate", "database", "connection", "path", "store",
 		"key", "header", "headers", "route", "exchanger", "login", "password",
 		"gateway", "service", "backend", "node", "attachment",
+	},
+	// aspect: what a mailbox or its address has, and may lack while it is there.
+	"aspect": {
+		"agent", "transport", "filter", "filters", "preferences", "settings", "index", "extension", "token",
+		"responder", "signature", "picture", "encoding", "prefix", "suffix", "hash", "key",
 	},
 	// gone: what is said of a mailbox that is shut. What is said of clients and
 	// messages too ("blocked", "rejected") is not among it.
@@ -201,7 +206,7 @@ var wordClasses = map[string][]string{
 		"from address", "return path", "return address", "reverse path", "from domain", "your sender", "mfrom",
 		"sending address", "sending domain", "envelope address", "envelope domain", "sending email",
 		"sending user", "domain of sender", "domain of sender address", "originator", "from user", "return email",
-		"returnpath", "senders email address", "senders email", "bounce address", "sender name", "sender id",
+		"returnpath", "author address", "sending domains", "response address", "reply address", "reply to address", "replyto address", "from account", "from mailbox", "originator account", "originating account", "senders email address", "senders email", "bounce address", "sender name", "sender id",
 	},
 	// refusedSender: what is said of the sender.
 	"refusedsender": {
