@@ -35,21 +35,31 @@ var besideMailboxWorld = []string{
 	"conexao", "conexiunea", "connession*", "verbinding*", "anslutning*", "forbindelse*", "yhteys", "polaczeni*", "spojeni*",
 	"kapcsolat*", "baglanti*", "соединени*", "з'єднання", "зєднання", "连接", "連線", "接続", "연결", "anhang*", "piece jointe", "adjunto*",
 	"anexo*", "allegat*", "bijlage*", "zalacznik*", "priloh*", "вложени*", "附件", "添付", "첨부", "meddeland*", "meddelels*", "melding*",
-	"bericht*", "zprav*", "viesti*", "uzenet*", "mesaj*", "повідомлен*", "该邮件", "此邮件", "封邮件", "的邮件", "邮件被", "该郵件", "此郵件", "該郵件", "的郵件", "信件", "このメール", "이메일을", "rechnername*",
-	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message*", "dienst", "opdracht*", "polecen*", "prikaz*", "komut*", "명령",
+	"bericht*", "zprav*", "viesti*", "uzenet*", "mesaj*", "повідомлен*", "该邮件", "此邮件", "封邮件", "的邮件", "邮件被", "该郵件", "此郵件", "該郵件", "的郵件", "信件", "このメールは", "このメールを", "このメールが", "이메일을", "rechnername*",
+	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message*", "dienst", "opdracht*",
+	"$manyworld", "$loginworld", "$roomworld", "$outsideworld", "polecen*", "prikaz*", "komut*", "명령",
 }
 
 // serversWorld: a part of the server, which may be what is missing.
 var serversWorld = []string{
 	"server*", "palvelin", "szerver*", "sunucu*", "servidores", "servern", "serveren", "сервера", "сервері", "сервером",
 	"server", "mailserver", "servidor", "serveur", "serwer", "сервер", "服务器", "伺服器", "サーバ", "서버", "datenbank*",
-	"benutzerdaten*",
+	"benutzerdaten*", "benutzerverzeichnis*", "benutzerliste*", "benutzertabelle*", "empfangerliste*", "empfaengerliste*",
+	"empfangertabelle*", "empfaengertabelle*", "postfachspeicher*", "kontodaten*", "gebruikerslijst*", "gebruikersbestand*",
 	"database*", "base de datos", "base de donnees", "banco de dados", "база данных", "базы данных", "数据库", "データベース",
 }
 
 // worldRules: the same in other languages. Letters are compared without their
 // accents.
 var worldRules = []Rule{
+	{
+		ID: "full-world", Means: "the room of the mailbox is used up, and it may be shut for that",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxFull, At: AtRcpt,
+		Any: []string{"$overworld .. $roomworld", "$roomworld .. $overworld"},
+		And: []string{"$boxworld"},
+		Not: []string{"$senderworld", "$usworld", "ip", wordIP, "server", "serveur", "servidor", "сервер*", "nachricht*", "message*", "mensaje*"},
+	},
 	{
 		ID: "disabled-world", Means: "the mailbox is shut",
 		From:   "servers that answer in the language of their users",
@@ -102,7 +112,7 @@ var worldRules = []Rule{
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.RateLimited,
 		Any: []string{
-			"muito rapido", "zu schnell", "trop vite", "trop rapidement", "demasiado rapido", "muy rapido",
+			"$manyworld", "muito rapido", "zu schnell", "trop vite", "trop rapidement", "demasiado rapido", "muy rapido",
 			"troppo velocemente", "troppo in fretta", "te snel", "允许上限", "达到上限", "trop de connexions", "trop de", "zu viele", "zu viel", "demasiadas conexiones", "demasiadas", "demasiados",
 			"muitas conexoes", "muitas", "troppe connessioni", "troppe", "troppi", "слишком много", "слишком част*", "频率",
 			"过于频繁", "過於頻繁", "太多", "过多", "超过限制", "接続数", "zbyt wiele", "te veel", "for mange", "for manga",
@@ -148,6 +158,13 @@ var worldRules = []Rule{
 			"$badworld .. 계정", "$badworld .. 사용자", "$badworld .. 수신자",
 		},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{"sender*", "your account", "your mailbox", "relay*", "syntax*", "format*", "未知错误", "未知原因", "未知錯誤"}),
+	},
+	{
+		ID: "left-world", Means: "whom the mailbox was for works there no more",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{"$personworld .. $leftworld", "$leftworld .. $personworld"},
+		Not: slices.Concat([]string{"$senderworld", "$usworld", "sender*", "relay*"}, serversWorld),
 	},
 	{
 		ID: "unknown-here-world", Means: "the mailbox is not there, and there is the server that says so",

@@ -74,7 +74,7 @@ var worldClasses = map[string][]string{
 		"заблокован*", "вимкнен*", "видален*", "закрит*", "деактивован*", "призупинен*", "неактивн*", "kapatil*", "silin*",
 		"pasif", "aktif degil", "engellen*", "dondurul*", "iptal edil*", "megszunt", "torolve", "torolt", "felfuggesztve",
 		"zarolva", "blocat", "sters", "inchis", "inactiv", "已关闭", "被关闭", "已過期", "已过期", "被锁定", "已锁定", "已删除", "被删除", "已暂停",
-		"已失效", "已銷戶", "已销户", "已關閉", "已刪除", "已停", "解約", "退会", "削除", "閉鎖", "休止", "탈퇴", "해지", "삭제", "사용중지", "폐쇄", "잠겨",
+		"已失效", "已銷戶", "已销户", "已關閉", "已刪除", "已停", "使われておりません", "使われていません", "使用されておりません", "使用されていません", "利用されていません", "解約", "退会", "削除", "閉鎖", "休止", "탈퇴", "해지", "삭제", "사용중지", "폐쇄", "잠겨",
 		"차단되", "중지되",
 	},
 	// absentWorld: what is said of a mailbox that is not there.
@@ -227,6 +227,60 @@ var worldClasses = map[string][]string{
 		"avsender*", "lahettaj*", "felado*", "kuldo*", "expeditor*", "posiljatelj*", "posiljatel*", "gonderen*",
 		"gonderici*", "αποστολε*", "отправител*", "відправник*", "发件", "寄件", "发信", "發信", "送信者", "送信元",
 		"差出人", "보낸사람", "발신자", "발신인", "보내는사람", "nguoi gui",
+	},
+	// manyWorld: too many of something.
+	"manyworld": {
+		"zu viele", "zu viel", "trop de", "demasiad*", "muitos", "muitas", "troppi", "troppe", "te veel", "for mange",
+		"for manga", "za duzo", "zbyt duzo", "zbyt wiele", "prilis mnoho", "tul sok", "prea mult*", "cok fazla",
+		"слишком много", "забагато", "太多", "过多", "過多", "多すぎ", "너무많", "liian mont*",
+	},
+	// loginWorld: a name and a password by which one is let in; what is unknown or
+	// wrong there is we.
+	"loginworld": {
+		"passwort*", "kennwort*", "anmeld*", "angemeldet", "authentifi*", "mot de passe", "identifiez*", "contrasena*",
+		"clave", "autentic*", "autentif*", "senha*", "wachtwoord*", "aanmeld*", "inlogg*", "losenord*", "adgangskode*", "passord*",
+		"salasana*", "haslo", "hasla", "uwierzytelni*", "zalogow*", "heslo", "prihlas*", "jelszo*", "parola*", "sifre*",
+		"пароль*", "пароля", "парол*", "авториз*", "аутентифи*", "密码", "密碼", "认证", "認證", "登录", "登錄", "登入", "認証",
+		"ログイン", "パスワード", "비밀번호", "인증", "로그인", "password*", "login", "auth*",
+	},
+	// roomWorld: room in a mailbox, and the lack of it.
+	"roomworld": {
+		"quota*", "speicherplatz*", "speicher", "cuota", "espacio", "cota", "espaco", "spazio", "espace", "kvot*", "kwot*",
+		"opslag", "opslagruimte", "miejsca", "mista", "квот*", "места", "kota*", "容量", "空间", "空間", "용량", "utrymme",
+		"exceso de", "excesso de", "exces de", "eccesso di",
+	},
+	// overWorld: used up.
+	"overworld": {
+		"exces*", "eccesso", "excedid*", "excedeu", "uberschritten", "ueberschritten", "uberschreitung*", "ueberschreitung*",
+		"erschopft", "erschoepft", "voll", "depass*", "superat*", "superamento", "supera", "insuffi*", "insufi*", "falta de",
+		"sin", "sem", "esaurito", "overschreden", "overskred*", "przekrocz*", "prekroc*", "depasit*", "превыш*",
+		"перевищ*", "недостаточно", "asildi", "doldu", "超", "不足", "已满", "已滿", "초과", "부족",
+	},
+	// personWorld and leftWorld: a person, and that it works there no more.
+	"personworld": {
+		"mitarbeiter*", "person", "kollege", "kollegin", "empleado*", "empleada*", "persona", "personne", "collaborateur*",
+		"collaboratrice*", "employe*", "dipendente", "collaborator*", "collega", "funcionario*", "funcionaria*",
+		"colaborador*", "pessoa", "medewerker*", "persoon", "pracowni*", "osoba", "zamestnan*", "medarbejder*",
+		"medarbetare*", "ansatt*", "anstalld*", "ansat", "сотрудни*", "работник*", "співробітник*", "calisan", "personel",
+		"benutzer*", "empfang*", "empfaeng*", "utilisateur*", "lutilisateur", "destinataire*", "usuari*", "destinatari*", "utent*", "lutente",
+		"gebruiker*", "ontvanger*", "uzytkowni*", "uzivatel*", "пользовател*", "получател*", "адресат*", "员工", "此人", "用户",
+		"社員", "担当者", "ユーザ", "직원", "사용자", "@",
+	},
+	"leftworld": {
+		"nicht mehr im unternehmen", "nicht mehr bei uns", "nicht mehr beschaftigt", "nicht mehr in unserem",
+		"nicht mehr fur uns", "arbeitet nicht mehr", "unternehmen verlassen", "firma verlassen", "ausgeschieden",
+		"ne travaille plus", "fait plus partie", "a quitte la societe", "a quitte lentreprise", "a quitte notre",
+		"ya no trabaja", "no trabaja mas", "ya no labora", "no labora", "ya no forma parte", "nao trabalha mais", "ja nao trabalha",
+		"nao faz mais parte", "non lavora piu", "piu in azienda", "ha lasciato lazienda", "niet meer in dienst",
+		"niet meer werkzaam", "werkt niet meer", "juz nie pracuje", "nie pracuje juz", "jiz nepracuje", "uz nepracuje", "arbejder ikke laengere",
+		"arbejder her ikke", "arbetar inte langre", "har slutat", "jobber ikke lenger", "har sluttet", "больше не работает",
+		"уже не работает", "больше не числится", "уволен*", "уволил*", "більше не працює", "звільнен*", "artik calismiyor",
+		"isten ayril*", "离职", "離職", "退職", "퇴사",
+	},
+	// outsideWorld: from outside; the mailbox is there for those within.
+	"outsideworld": {
+		"extern*", "von aussen", "de lexterieur", "del exterior", "de fora", "dallesterno", "estern*", "van buiten",
+		"utifran", "udefra", "utenfra", "zewnetrzn*", "z zewnatrz", "zvenci", "внешн*", "извне", "зовнішн*", "外部", "외부",
 	},
 	// refusedWorld: what is done to us.
 	"refusedworld": {
