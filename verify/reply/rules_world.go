@@ -37,7 +37,9 @@ var besideMailboxWorld = []string{
 	"anexo*", "allegat*", "bijlage*", "zalacznik*", "priloh*", "вложени*", "附件", "添付", "첨부", "meddeland*", "meddelels*", "melding*",
 	"bericht*", "zprav*", "viesti*", "uzenet*", "mesaj*", "повідомлен*", "该邮件", "此邮件", "封邮件", "的邮件", "邮件被", "该郵件", "此郵件", "該郵件", "的郵件", "信件", "このメールは", "このメールを", "このメールが", "이메일을", "rechnername*",
 	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message*", "dienst", "opdracht*",
-	"$manyworld", "$loginworld", "$roomworld", "$outsideworld", "polecen*", "prikaz*", "komut*", "명령",
+	"$manyworld", "$loginworld", "$roomworld", "$outsideworld", "netz", "netzwerk*", "reseau", "red",
+	"rede", "rete", "netwerk", "sieci", "adresa site", "сети", "сеть", "网络", "ネットワーク", "dynamisch*", "dynamique*", "dinamic*",
+	"dinamik", "dynamiczn*", "динамич*", "polecen*", "prikaz*", "komut*", "명령",
 }
 
 // serversWorld: a part of the server, which may be what is missing.
@@ -65,21 +67,12 @@ var worldRules = []Rule{
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
 		Any: []string{
-			"gesperrt", "deaktiviert", "archivee", "archive du", "expirad*", "caducad*", "estado inactivo", "inactivo",
-			"inactiva", "falta de uso", "wygasl*", "stillgelegt", "abgeschaltet", "desactive", "desactivee", "suspendu",
-			"suspendue",
-			"bloque", "compte .. bloque", "compte ferme", "resilie", "deshabilitada", "deshabilitado", "desactivada",
-			"desactivado", "suspendida", "suspendido", "bloqueada", "bloqueado", "inhabilitada", "cancelada", "desativada",
-			"desativado", "suspensa", "suspenso", "inativa", "inativo", "inatividade", "disabilitata", "disabilitato",
-			"disattivata", "disattivato", "disatttivata", "sospesa", "sospeso", "bloccata", "bloccato", "non attiva",
-			"non attivo", "заблокирован*", "отключен*", "деактивирован*", "удален*", "приостановлен*", "禁用", "停用", "冻结",
-			"凍結", "注销", "被封", "無効", "停止", "geblokkeerd", "uitgeschakeld", "opgeheven", "zablokowan*", "nieaktywn*",
-			"zawieszon*", "inaktiverat", "avstangd", "sparrad", "deaktiveret", "deaktivert", "zablokovan*", "deaktivovan*",
-			"letiltva", "inaktiv", "dezactivat", "suspendat", "devre disi", "askiya alin*", "비활성", "정지", "휴면", "suljettu",
+			"$boxworld .. $shutworld", "$shutworld .. $boxworld", "@ .. $shutworld", "$shutworld @", "user* .. $shutworld",
+			"recipient* .. $shutworld",
 		},
-		And: []string{"$boxworld", "@", "user*", "recipient*"},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{
 			"spam*", "спам*", "垃圾", "迷惑", "$absentworld", "$refusedworld $usworld",
+			"$contactworld .. $boxworld", "$contactworld .. @", "$youworld",
 		}),
 	},
 	{
@@ -88,7 +81,7 @@ var worldRules = []Rule{
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
 		Any: []string{"$boxworld .. $endedworld", "$endedworld $boxworld", "$endedworld .. 회원", "$endedworld .. 계정"},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{
-			"spam*", "спам*", "垃圾", "迷惑", "$absentworld", "sender*", "your account", "your mailbox", "relay*", "certificate",
+			"spam*", "спам*", "垃圾", "迷惑", "$absentworld", "$youworld", "sender*", "your account", "your mailbox", "relay*", "certificate",
 		}),
 	},
 	{
@@ -148,6 +141,22 @@ var worldRules = []Rule{
 		},
 		And: []string{"$whoworld"},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld),
+	},
+	{
+		ID: "unknown-address-world", Means: "the mailbox is not there, and only its address names it",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{"$absentworld"},
+		And: []string{"@"},
+		Not: slices.Concat(notOfMailboxWorld, serversWorld, []string{"$contactworld"}),
+	},
+	{
+		ID: "unknown-address-here-world", Means: "the same, and there is the server that says so",
+		From:   "servers that answer in the language of their users",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{"$absentworld .. $hereworld", "$hereworld .. $absentworld"},
+		And: []string{"@"},
+		Not: slices.Concat(notOfMailboxWorld, []string{"$contactworld"}),
 	},
 	{
 		ID: "unknown-bad-world", Means: "the mailbox is invalid or wrong",
@@ -213,11 +222,11 @@ var worldRules = []Rule{
 		From:   "servers that answer in the language of their users",
 		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
 		Any: []string{
-			"nimmt keine", "naccepte pas", "naccepte plus", "no acepta", "nao aceita", "non accetta", "не принимает",
+			"$youworld", "nimmt keine", "naccepte pas", "naccepte plus", "no acepta", "nao aceita", "non accetta", "не принимает",
 			"не приймає", "拒收",
 			"拒绝接收", "拒绝接受", "受信拒否", "受信を拒否", "수신거부", "수신을거부",
 		},
-		And: []string{"$whoworld"},
+		And: []string{"$whoworld", "@"},
 		Not: []string{"ip", wordIP, "spam*"},
 	},
 }

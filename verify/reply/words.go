@@ -24,7 +24,7 @@ var wordClasses = map[string][]string{
 	"box": {
 		"user", "users", "mailbox", "mail box", "inbox", "mailaddress", "account", "email account", "mail account", "user account",
 		"recipient", "recipients mailbox",
-		"recipient account", "mbox", "recipients account", "recipients email account", "alias", "mailaccount", "addressee",
+		"recipient account", "mbox", "recipients account", "recipients email account", "alias", "mailaccount", "emailaccount", "addressee",
 		"username",
 		"users account", "users mailbox", "customer", "subscriber", "the person",
 	},
@@ -56,7 +56,7 @@ var wordClasses = map[string][]string{
 		"non local", "nonlocal",
 		"not ok", "not existing here", "not available here", "not available on this", "not available at this", "not served here", "has no mailbox", "has no account",
 		"has no such", "has no email", "doesnt have a mailbox", "does not have a mailbox", "doesnt have an account",
-		"does not have an account", "doesnt have a", "no mailbox", "no such",
+		"does not have an account", "no mailbox", "no such",
 		"unroutable", "unrouteable", "undeliverable address", "not in our", "not in the", "not in my", "not in this",
 		"not in local",
 		"not in database", "not in ldap", "not on our", "not on the", "not on this", "not on my", "not an existing",
@@ -92,7 +92,7 @@ var wordClasses = map[string][]string{
 		"mailbox server", "mail server", "user server", "users server", "home server", "mailbox host", "mail host",
 		"mail store", "mailbox store", "message store", "user store", "mailbox path", "mail path", "storage path",
 		"mailbox database", "user database", "users database", "recipient database", "account database", "ldap server",
-		"directory server", "verification service", "lookup service", "filtering service", "delivery service", "storage server", "backend server", "backup mx", "primary mx", "secondary mx",
+		"directory server", "member list", "members list", "verification service", "lookup service", "filtering service", "delivery service", "storage server", "backend server", "backup mx", "primary mx", "secondary mx",
 	},
 	// unknownAdj: what stands before a name of a mailbox that is not there.
 	"unknownadj": {
@@ -122,6 +122,7 @@ var wordClasses = map[string][]string{
 	"aspect": {
 		"agent", "transport", "filter", "filters", "preferences", "settings", "index", "extension", "token",
 		"responder", "signature", "picture", "encoding", "prefix", "suffix", "hash", "key",
+		"configuration", "config", "type", "company", "provider", "organization", "organisation",
 	},
 	// gone: what is said of a mailbox that is shut. What is said of clients and
 	// messages too ("blocked", "rejected") is not among it.

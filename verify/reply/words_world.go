@@ -6,7 +6,7 @@ var worldClasses = map[string][]string{
 	// whoWorld: names of a mailbox or its owner in other languages, and in English
 	// where the rest of a sentence is not.
 	"whoworld": {
-		"@", "user*", "mailbox*", "recipient*", "account*", "address*", "email",
+		"user*", "mailbox*", "recipient*", "account*", "address*", "email",
 		"empfang*", "empfaeng*", "benutzer*", "postfach*", "postfaech*", "adress*", "addressat*", "teilnehmer*",
 		"konto", "konten", "kontos", "adressaten", "hesabi", "kutusu", "отримувач*", "адресат*", "контакт*", "contul", "adresa",
 		"contului", "labonne*", "laccount", "bal", "brevlad*", "kontoen", "kontot", "postkass*", "kayttaja*", "anvandar*", "회원", "해당사용자",
@@ -212,7 +212,8 @@ var worldClasses = map[string][]string{
 	},
 	// hereDomainWorld: a domain that is where the mailbox is not.
 	"heredomainworld": {
-		"in dieser domain", "in dieser domane", "in dieser domaene", "unter dieser domain", "in unserer domain",
+		"in der domain", "dans le domaine", "en el dominio", "no dominio", "nel dominio", "in het domein", "w domenie",
+		"v domene", "в домене", "in dieser domain", "in dieser domane", "in dieser domaene", "unter dieser domain", "in unserer domain",
 		"dans ce domaine", "sur ce domaine", "pour ce domaine", "en este dominio", "para este dominio", "en nuestro dominio",
 		"neste dominio", "nesse dominio", "nosso dominio", "deste dominio", "in questo dominio", "su questo dominio",
 		"per questo dominio", "in dit domein", "binnen dit domein", "w tej domenie", "v teto domene", "v tejto domene",
@@ -222,11 +223,37 @@ var worldClasses = map[string][]string{
 	},
 	// senderWorld: the sender.
 	"senderworld": {
-		"absender*", "versender*", "expediteur*", "lexpediteur*", "emetteur*", "lemetteur*", "remitente*", "emisor",
+		"absender*", "versender*", "expediteur*", "lexpediteur*", "expeditrice*", "emettrice*", "denvoi", "emetteur*", "lemetteur*", "remitente*", "emisor",
 		"remetente*", "mittente*", "nadawc*", "odesilatel*", "odosielatel*", "afzender*", "avsandar*", "afsender*",
 		"avsender*", "lahettaj*", "felado*", "kuldo*", "expeditor*", "posiljatelj*", "posiljatel*", "gonderen*",
 		"gonderici*", "αποστολε*", "отправител*", "відправник*", "发件", "寄件", "发信", "發信", "送信者", "送信元",
 		"差出人", "보낸사람", "발신자", "발신인", "보내는사람", "nguoi gui",
+	},
+	// shutWorld: what is said of a mailbox that is shut; much of it is said of us.
+	"shutworld": {
+		"gesperrt", "deaktiviert", "archivee", "archive du", "expirad*", "caducad*", "estado inactivo", "inactivo",
+		"inactiva", "falta de uso", "wygasl*", "stillgelegt", "abgeschaltet", "desactive", "desactivee", "suspendu",
+		"suspendue",
+		"bloque", "compte .. bloque", "compte ferme", "resilie", "deshabilitada", "deshabilitado", "desactivada",
+		"desactivado", "suspendida", "suspendido", "bloqueada", "bloqueado", "inhabilitada", "cancelada", "desativada",
+		"desativado", "suspensa", "suspenso", "inativa", "inativo", "inatividade", "disabilitata", "disabilitato",
+		"disattivata", "disattivato", "disatttivata", "sospesa", "sospeso", "bloccata", "bloccato", "non attiva",
+		"non attivo", "заблокирован*", "отключен*", "деактивирован*", "удален*", "приостановлен*", "禁用", "停用", "冻结",
+		"凍結", "注销", "被封", "無効", "停止", "geblokkeerd", "uitgeschakeld", "opgeheven", "zablokowan*", "nieaktywn*",
+		"zawieszon*", "inaktiverat", "avstangd", "sparrad", "deaktiveret", "deaktivert", "zablokovan*", "deaktivovan*",
+		"letiltva", "inaktiv", "dezactivat", "suspendat", "devre disi", "askiya alin*", "비활성", "정지", "휴면", "suljettu",
+	},
+	// contactWorld: whom to turn to; an address after it is not the mailbox.
+	"contactworld": {
+		"kontakt*", "contact*", "wenden sie sich", "schreiben sie", "ecrivez", "ecrire", "adressez", "escriba*", "dirijase",
+		"escreva", "fale", "scriv*", "rivolger*", "neem contact", "mail naar", "skontaktuj*", "napisz*", "prosimy",
+		"napiste", "обратитесь", "обращайтесь", "пишите", "свяжитесь", "зверніться", "联系", "聯絡", "聯繫", "连络", "連絡", "anschreib*",
+		"問い合わせ", "お問合せ", "문의", "iletisim*", "basvurun*",
+	},
+	// youWorld: the recipient has shut us out.
+	"youworld": {
+		"hat sie", "sie nicht freigeschaltet", "vous a", "vous avez ete", "le ha bloqueado", "lo ha bloqueado", "te ha",
+		"ti ha", "vi ha", "bloqueou voce", "bloqueou o", "heeft u", "zablokowal", "вас заблокировал", "заблокировал вас",
 	},
 	// manyWorld: too many of something.
 	"manyworld": {
@@ -299,7 +326,8 @@ var worldClasses = map[string][]string{
 		"hesabiniz*", "adresiniz", "ваш адрес", "ваша учетн*", "ваш аккаунт", "ваш ящик", "您的帐号", "您的账号", "您的帳號",
 		"您的账户", "您的地址",
 		"您的邮箱", "あなたの",
-		"ihre ip", "ihrer ip", "ihr server", "ihrem server", "ihres servers", "ihren server", "ihr mailserver",
+		"ihr provider", "ihres providers", "ihr anbieter", "votre fournisseur", "votre hebergeur", "su proveedor", "seu provedor",
+		"vostro provider", "tuo provider", "uw provider", "ваш провайдер", "вашего провайдера", "ihre ip", "ihrer ip", "ihr server", "ihrem server", "ihres servers", "ihren server", "ihr mailserver",
 		"ihres mailservers", "ihrem mailserver", "ihre domain", "votre ip", "votre adresse ip", "votre serveur",
 		"votre domaine", "su ip", "su direccion ip", "su servidor", "su dominio", "tu servidor", "seu ip", "seu servidor",
 		"seu dominio", "vostro ip", "vostro server", "vostro indirizzo ip", "tuo server", "suo server", "uw ip",
