@@ -36,8 +36,8 @@ var besideMailboxWorld = []string{
 	"kapcsolat*", "baglanti*", "соединени*", "з'єднання", "зєднання", "连接", "連線", "接続", "연결", "anhang*", "piece jointe", "adjunto*",
 	"anexo*", "allegat*", "bijlage*", "zalacznik*", "priloh*", "вложени*", "附件", "添付", "첨부", "meddeland*", "meddelels*", "melding*",
 	"bericht*", "zprav*", "viesti*", "uzenet*", "mesaj*", "повідомлен*", "该邮件", "此邮件", "封邮件", "的邮件", "邮件被", "该郵件", "此郵件", "該郵件", "的郵件", "信件", "このメールは", "このメールを", "このメールが", "이메일을", "rechnername*",
-	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message*", "dienst", "opdracht*",
-	"$manyworld", "$loginworld", "$roomworld", "$outsideworld", "netz", "netzwerk*", "reseau", "red",
+	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message", "messages", "dienst", "opdracht*",
+	"$manyworld", "$loginworld", "$roomworld", "$outsideworld", "$aspectworld", "netz", "netze", "netzen", "netzwerk*", "reseau", "red",
 	"rede", "rete", "netwerk", "sieci", "adresa site", "сети", "сеть", "网络", "ネットワーク", "dynamisch*", "dynamique*", "dinamic*",
 	"dinamik", "dynamiczn*", "динамич*", "polecen*", "prikaz*", "komut*", "명령",
 }
@@ -46,7 +46,7 @@ var besideMailboxWorld = []string{
 var serversWorld = []string{
 	"server*", "palvelin", "szerver*", "sunucu*", "servidores", "servern", "serveren", "сервера", "сервері", "сервером",
 	"server", "mailserver", "servidor", "serveur", "serwer", "сервер", "服务器", "伺服器", "サーバ", "서버", "datenbank*",
-	"benutzerdaten*", "benutzerverzeichnis*", "benutzerliste*", "benutzertabelle*", "empfangerliste*", "empfaengerliste*",
+	"benutzerdaten*", "benutzerverzeichnis*", "nutzerverzeichnis*", "nutzerdaten*", "benutzerliste*", "benutzertabelle*", "empfangerliste*", "empfaengerliste*",
 	"empfangertabelle*", "empfaengertabelle*", "postfachspeicher*", "kontodaten*", "gebruikerslijst*", "gebruikersbestand*",
 	"database*", "base de datos", "base de donnees", "banco de dados", "база данных", "базы данных", "数据库", "データベース",
 }

@@ -40,7 +40,7 @@ var wordClasses = map[string][]string{
 		"no longer exists", "no longer exist", "doesnt exists", "does not exists", "does no exist", "never existed",
 		"not existing", "not existent", "not existant", "dose not exist",
 		"no longer on server", "no longer on this server", "no longer valid", "no longer available", "no longer here",
-		"no longer with", "no longer at", "no longer works", "no longer working", "no longer employed",
+		"no longer with", "no longer at", "no longer works", "no longer working", "no longer employed", "no longer a member of the organi*", "no longer part of",
 		"no longer a customer", "no longer a user", "no longer recognized",
 		"not valid", "isnt valid", "is invalid", "invalid", "not a valid", "isnt a valid", "is not valid", "not correct",
 		"incorrect", "is wrong", "is bad", "not a known", "isnt a known",

@@ -11,7 +11,7 @@ var worldClasses = map[string][]string{
 		"konto", "konten", "kontos", "adressaten", "hesabi", "kutusu", "отримувач*", "адресат*", "контакт*", "contul", "adresa",
 		"contului", "labonne*", "laccount", "bal", "brevlad*", "kontoen", "kontot", "postkass*", "kayttaja*", "anvandar*", "회원", "해당사용자",
 		"mail ha", "indirizzi", "電子郵件",
-		"kunde*", "mailadress*", "emailadress*",
+		"kunde*", "nutzer*", "mailadress*", "emailadress*",
 		"utilisateur*", "destinataire*", "boite*", "compte", "ladresse", "lutilisateur", "abonne*",
 		"usuari*", "destinatari*", "cuenta", "cuentas", "buzon*", "direccion*", "casilla*", "correo",
 		"utilizador*", "conta", "caixa*", "endereco*", "utent*", "casella", "indirizz*", "lindirizzo", "lutente",
@@ -30,7 +30,7 @@ var worldClasses = map[string][]string{
 	},
 	// boxWorld: names of a mailbox or its owner that no message, sender or list has.
 	"boxworld": {
-		"account", "mailbox", "inbox", "benutzer*", "empfanger*", "empfaenger*", "postfach*", "postfaech*", "teilnehmer*",
+		"account", "mailbox", "inbox", "benutzer*", "nutzer*", "empfanger*", "empfaenger*", "postfach*", "postfaech*", "teilnehmer*",
 		"konto", "kontos", "kunde*", "utilisateur*", "lutilisateur", "destinataire*", "boite*", "compte", "abonne*",
 		"labonne*", "usuari*", "destinatari*", "cuenta", "buzon*", "casilla*", "utilizador*", "conta", "caixa*", "utent*",
 		"lutente", "casella", "laccount", "adresat*", "gebruiker*", "geadresseerde*", "ontvanger*", "mottagar*", "anvandar*", "brevlad*",
@@ -254,6 +254,19 @@ var worldClasses = map[string][]string{
 	"youworld": {
 		"hat sie", "sie nicht freigeschaltet", "vous a", "vous avez ete", "le ha bloqueado", "lo ha bloqueado", "te ha",
 		"ti ha", "vi ha", "bloqueou voce", "bloqueou o", "heeft u", "zablokowal", "вас заблокировал", "заблокировал вас",
+	},
+	// aspectWorld: what a mailbox or its delivery has, and may lack while the mailbox
+	// is there; and where mail comes from.
+	"aspectworld": {
+		"funktion*", "fonction*", "funcion", "funcao", "funzione", "funkcja", "функци*", "weiterleitung*", "redirection",
+		"transfert", "reenvio", "inoltro", "linoltro", "lorigine", "encaminhamento", "przekierowan*", "presmerovan*", "пересылк*", "переадрес*",
+		"转发", "轉寄", "転送", "prufung", "pruefung", "uberprufung", "ueberpruefung", "verification", "verificacion", "la verifica",
+		"verificacao", "проверк*", "filter", "filtre*", "filtro", "filtr", "фильтр*", "schlussel*", "schluessel*", "cle",
+		"chave", "chiave", "klucz*", "ключ*", "密钥", "金鑰", "pfad", "chemin", "ruta", "percorso", "sciezk*", "путь",
+		"路径", "路徑", "weg", "route", "маршрут*", "herkunft", "quelle", "source", "origine", "origen", "origem", "proveniencia",
+		"provenance", "источник*", "来源", "來源", "発信元", "den empfang", "reception", "recepcion", "ricezione", "recepcao",
+		"служба", "agent", "verzeichnis des", "repertoire de", "directorio del", "diretorio do", "каталог", "katalog",
+		"用户目录", "durfen", "duerfen", "no pueden", "ne peuvent", "non possono", "nao podem",
 	},
 	// manyWorld: too many of something.
 	"manyworld": {
