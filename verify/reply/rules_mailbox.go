@@ -79,7 +79,7 @@ var mailboxRules = []Rule{
 			"$domain no longer", "server no longer", "host is not", "server is not", "system is not",
 			"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who", "policy for", "user database",
 			"mailbox database", "connection to",
-			"session of", "originator*", "originating", "ips", "has disabled", "connection $gone", "repair*", "from cache", "message removed", "message deleted", "by filter", "reply address", "reply to address", "allowed to send", "permitted to send", "may not send",
+			"session of", "originator*", "originating", "ips", "has disabled", "connection $gone", "repair*", "from cache", "message removed", "message deleted", "by filter", "reply address", "reply to address", "allowed to send", "permitted to send",
 			"smtp user*", "smtp account*", "your mail account", "your user account", "your subscription", "your license",
 			"your licence", "your hosting", "filtering", "imap", "pop3", "access for", "forwarding is", "token in",
 			"window for", "$box for this domain", "$box of this domain",
@@ -218,9 +218,9 @@ var codeRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.1", "1.6"},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
-			"later", "$sender", "message", "mail", "denied", "policy", "authoriz*", "client",
+			"later", "message", "mail", "denied", "policy", "authoriz*", "client",
 			"connection", "server", "your domain", "domain .. not", "allowed", "blocked", "accepted", "restrict*",
-			"group", "members",
+			"group",
 		}),
 	},
 	{

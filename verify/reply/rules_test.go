@@ -47,6 +47,28 @@ func TestRulesAreWhole(t *testing.T) {
 	}
 }
 
+// TestNothingStandsTwice: no list of words or phrases says the same twice.
+func TestNothingStandsTwice(t *testing.T) {
+	once := func(where string, list []string) {
+		sorted := slices.Sorted(slices.Values(list))
+		for i := range sorted[:max(0, len(sorted)-1)] {
+			if sorted[i] == sorted[i+1] {
+				t.Errorf("%s: %q stands twice", where, sorted[i])
+			}
+		}
+	}
+	for _, r := range ruleTable() {
+		once(r.ID+" any", r.Any)
+		once(r.ID+" and", r.And)
+		once(r.ID+" not", r.Not)
+	}
+	for _, classes := range []map[string][]string{wordClasses, worldClasses} {
+		for name, words := range classes {
+			once("$"+name, words)
+		}
+	}
+}
+
 // TestRulesAreReached: each row of the table decides at least one golden.
 func TestRulesAreReached(t *testing.T) {
 	reached := map[string]bool{}

@@ -62,12 +62,12 @@ var notOfMailbox = []string{
 // besideMailbox: what else may be absent or invalid where a mailbox is named not
 // far from it.
 var besideMailbox = []string{
-	"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent", "credentials",
-	"or undefined", "unknown error", "unknown reason", "unknown command", "invalid command", "valid commands",
+	"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent",
+	"or undefined", "unknown error", "unknown reason", "valid commands",
 	"command", "parameter",
-	"option", "message id", "header*", "attachment*", "file", "content", "url", "urls", "link", "subject",
-	"certificate", "password", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
-	"your account", "your mailbox", "your address", "access denied .. your", "address family", "exchanger*",
+	"option", "message id", "attachment*", "content", "url", "urls", "link", "subject",
+	"certificate", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
+	"your address", "access denied .. your", "address family", "exchanger*",
 	"mx record*", "clients", "encoding", "token", "status unknown", "status is unknown", "state unknown", "state is unknown",
 	"server address", "servers address", "network address", "host address", "not used for", "to a server", "to any server", "to a store",
 	"to any store", "to a node", "the cache", "in cache", "from cache", "the queue", "routing", "not configured to",

@@ -233,7 +233,7 @@ var wordClasses = map[string][]string{
 	"things": {
 		"connections", "connection", "concurrent", "simultaneous", "sessions", "recipients", "messages", "mails", "emails",
 		"requests", "transactions", "rcpt", "rcpts", "rate", "errors", "commands", "attempts", "sending", "smtp sessions",
-		"invalid recipients", "unknown recipients", "userid unknowns", "unknowns", "rcpts", "bad recipients",
+		"invalid recipients", "unknown recipients", "userid unknowns", "unknowns", "bad recipients",
 		"unknown users", "invalid users", "volume",
 		"per hour", "per day", "per minute", "per connection", "per session", "hourly", "daily", "per second", "mail from",
 		"traffic", "threads", "deliveries", "simultaneously", "non existent", "nonexistent", "bad commands", "failures",

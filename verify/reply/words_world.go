@@ -15,7 +15,7 @@ var worldClasses = map[string][]string{
 		"utilisateur*", "destinataire*", "boite*", "compte", "ladresse", "lutilisateur", "abonne*",
 		"usuari*", "destinatari*", "cuenta", "cuentas", "buzon*", "direccion*", "casilla*", "correo",
 		"utilizador*", "conta", "caixa*", "endereco*", "utent*", "casella", "indirizz*", "lindirizzo", "lutente",
-		"gebruiker*", "geadresseerde*", "ontvanger*", "adres*", "inbox", "destin", "mottagar*", "anvandar*", "bruger*",
+		"gebruiker*", "geadresseerde*", "ontvanger*", "adres*", "inbox", "destin", "mottagar*", "bruger*",
 		"modtager*",
 		"bruker*", "mottaker*", "postkasse*", "vastaanottaj*", "kayttaj*", "osoite*", "postilaatikko*",
 		"uzytkownik*", "odbiorc*", "konta", "skrzynk*", "uzivatel*", "pouzivatel*", "prijemc*", "prijemca", "schrank*",
@@ -119,7 +119,7 @@ var worldClasses = map[string][]string{
 		"nao ha nenhum", "nao temos", "nenhuma caixa", "nao foi possivel encontrar", "nao ha conta",
 		"usuario desconhecido", "desconhecido", "desconhecida", "nao existe", "nao existente", "nao encontrado",
 		"nao encontrada", "nao foi encontrad*", "destinatario desconhecido", "conta inexistente",
-		"caixa postal inexistente", "usuario invalido", "destinatario invalido", "endereco invalido",
+		"caixa postal inexistente", "endereco invalido",
 		"endereco inexistente", "utilizador desconhecido", "nao localizad*", "nao cadastrad*", "nao existem",
 		"nao foi localizad*", "invalido ou inexistente",
 		// Italian
@@ -130,7 +130,7 @@ var worldClasses = map[string][]string{
 		"utente sconosciuto", "sconosciuto", "sconosciuta", "non esiste", "non esistente", "casella inesistente",
 		"inesistente", "destinatario errato", "indirizzo errato", "indirizzo inesistente", "indirizzo sconosciuto",
 		"non trovato", "non trovata", "utente inesistente", "nessun utente", "indirizzo non valido",
-		"destinatario invalido", "non esist*", "utente non trovato", "utente non valido", "utente non registrato",
+		"non esist*", "utente non trovato", "utente non valido", "utente non registrato",
 		"utente non riconosciuto", "utente non presente", "casella non valida", "destinatario non valido",
 		"destinatario non riconosciuto", "destinatario non presente", "non e presente",
 		// Dutch, Scandinavian, Finnish
@@ -181,7 +181,7 @@ var worldClasses = map[string][]string{
 		"没有这个邮箱", "未注册", "不存在的", "查不到", "未创建", "没有注册", "尚未注册", "未知使用者", "沒有此", "沒有這個", "沒有該", "未開通", "未知收件人",
 		"无这个用户", "无该用户", "没有该帐号", "没有该账号",
 		"不存在", "无此用户", "無此用戶", "無此使用者", "没有此用户", "没有该用户", "查无此人", "查無此人", "无效的收件人", "無效的收件", "收件人无效", "收件人地址无效", "未找到",
-		"找不到", "無此", "查无", "未注册", "地址错误", "无此邮箱", "无此帐号", "无此账号", "用户名错误", "无效用户", "無效用戶", "用户未找到", "用户未注册", "无此地址",
+		"找不到", "無此", "查无", "地址错误", "无此邮箱", "无此帐号", "无此账号", "用户名错误", "无效用户", "無效用戶", "用户未找到", "用户未注册", "无此地址",
 		"没有此邮箱", "没有这个用户", "没有该邮箱", "查无该用户", "不是有效",
 		// Japanese
 		"不明です", "登録されておりません", "ございません", "存在いたしません", "見当たりません", "該当なし", "未登録", "存在致しません", "存在しておりません",
