@@ -128,13 +128,13 @@ type Options struct {
 	// connection that is no net.PacketConn is framed as over TCP. It should take
 	// no longer than a try. nil: net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Budget bounds the work of one lookup; zero: 8 s. One try at one server
-	// takes at most 2 s.
+	// Budget bounds the work of one lookup; zero: 8 s. One exchange with one
+	// server takes at most 2 s; a try may need three (without EDNS0, over TCP).
 	Budget time.Duration
 	// Logger hears of panics only; nil: nobody does.
 	Logger *slog.Logger
 
-	// patience bounds one try at one server; zero: tryTimeout. Tests over real
+	// patience bounds one exchange with one server; zero: tryTimeout. Tests over real
 	// sockets have more of it, whatever the machine does beside them.
 	patience time.Duration
 }
@@ -148,7 +148,7 @@ type Resolver struct {
 	guard   *Guard
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	slots   chan struct{} // one for each query under way
-	wait    time.Duration // for one server, in one try
+	wait    time.Duration // for one server, in one exchange
 	packets sync.Pool     // of *[packetSize]byte, to read into
 	sight   sight
 

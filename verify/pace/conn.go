@@ -294,8 +294,8 @@ func (p *Pacer) settleRcpts(c *conn) {
 }
 
 // fits reports whether the session has room for a RCPT of the kind: an
-// address where a refusal wants a control leaves room for it, if there is
-// room at all.
+// address where a refusal wants a control leaves room for it, and one that may
+// be sent again for that, if there is room at all.
 func (c *conn) fits(kind Kind) bool {
 	k := &c.lane.key
 	l := &k.limits
