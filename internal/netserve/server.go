@@ -175,7 +175,7 @@ func (s *Server) handle(conn net.Conn) {
 			}
 		}
 	}()
-	s.o.Handle(s.ctx, conn)
+	s.o.Handle(s.ctx, direct(conn))
 }
 
 // Shutdown closes the listeners and ends the handlers' context, so that they
