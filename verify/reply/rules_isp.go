@@ -36,9 +36,9 @@ var ispRules = []Rule{
 	},
 	{
 		ID: "orange-busy", Means: "the service is closed to everybody for now",
-		From:   "Orange: OFR005",
+		From:   "Orange: OFR005, OFR003_109",
 		Reason: verdict.TemporaryFailure, Digit: 4, Home: hostsOrange,
-		Any: []string{"ofr005*", "lpn005*"},
+		Any: []string{"ofr005*", "lpn005*", "ofr003 109", "lpn003 109"},
 	},
 	{
 		ID: "orange-rate", Means: "too many connections",
@@ -50,7 +50,7 @@ var ispRules = []Rule{
 		ID: "orange-sender", Means: "the sender is refused",
 		From:   "Orange: OFR004_405",
 		Reason: verdict.SenderRefused, Scope: ScopeProvider, Home: hostsOrange,
-		Any: []string{"ofr004 405", "lpn004 405"},
+		Any: []string{"ofr004 405", "ofr004 406", "lpn004 405", "lpn004 406"},
 	},
 	{
 		ID: "orange-blocked", Means: "our address or name is refused",
@@ -98,29 +98,34 @@ var ispRules = []Rule{
 		From:   "Cox, Spectrum: error codes",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsCox,
 		Any: []string{
-			"cxcnct", "cxmxrt", "too many", "too many invalid recipients", "in 1350", "in 1360", "in 1370", "in 1380",
-			"in 1390", "in 1400", "in 1410", "in 1420", "in 1430", "in 1440", "in 1450", "in 1460", "in 1470", "in 1480",
-			"in 1490",
+			"cxcnct", "cxmxrt", "too many", "too many invalid recipients", "aup in 13*", "aup in 14*", "aup i 13*",
+			"aup i 14*", "aup o 13*", "aup o 14*", "aup o 1550", "aup i 1550",
 		},
 	},
 	{
 		ID: "cox-blocked", Means: "our address is blocked",
 		From:   "Cox: error codes",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsCox,
-		Any: []string{"cxbl", "cdrbl", "cxsndr", "cxdns", "cxsmtp", "aup*"},
+		Any: []string{"cxbl", "cdrbl", "cxsndr", "cxdns", "cxsmtp", "aup*", "dns check failure"},
+	},
+	{
+		ID: "godaddy-sender", Means: "the sender is none, an IP address, or in a domain that does not exist",
+		From:   "GoDaddy: SMTP bounce codes",
+		Reason: verdict.SenderRefused, Scope: ScopeProvider, Home: hostsGoDaddy,
+		Any: []string{"ib501", "ib502", "ib506"},
 	},
 	{
 		ID: "godaddy-rate", Means: "we ask too often",
 		From:   "GoDaddy: SMTP bounce codes",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsGoDaddy,
-		Any: []string{"ib607", "ib504", "ib705", "ib007", "ib609", "ib610", "ib501", "ib502", "ib605"},
+		Any: []string{"ib607", "ib504", "ib705", "ib007", "ib609", "ib610", "ib605"},
 	},
 	{
 		ID: "godaddy-blocked", Means: "our address is blocked, also for asking for too many invalid recipients",
 		From:   "GoDaddy: SMTP bounce codes",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsGoDaddy,
 		Any: []string{
-			"ib112", "ib113", "ib108", "ib506", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111",
+			"ib112", "ib113", "ib108", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111",
 			"ib212", "ib213", "ib302", "ib303", "ib304", "ib305", "ib306", "ib307", "ib310", "ib507", "ib508", "ib510",
 			"ib511",
 		},

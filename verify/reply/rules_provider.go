@@ -18,7 +18,7 @@ var providerRules = []Rule{
 		From:   "Zoho Mail delivery errors: mailbox delivery restricted by policy",
 		Reason: verdict.RecipientPolicy, At: AtRcpt, Home: hostsZoho,
 		Any: []string{
-			"delivery restricted by policy error", "mailbox delivery failure policy error", "mailpolicy violation",
+			"restricted by policy error", "mailbox delivery failure policy error", "mailpolicy violation",
 		},
 	},
 	// Microsoft
@@ -162,7 +162,10 @@ var providerRules = []Rule{
 		ID: "google-mailbox-rate", Means: "the mailbox exists, and takes no more mail for now",
 		From:   "Google Workspace SMTP error list, 4.2.1 and 5.2.1",
 		Reason: verdict.RateLimited, Scope: ScopeRecipient, Home: hostsGoogle,
-		Any: []string{"receiving mail at a rate", "is receiving mail at a", "receiving mail too quickly", "receivingrate*"},
+		Any: []string{
+			"receiving mail at a rate", "is receiving mail at a", "receiving mail too quickly", "receivingrate*",
+			"rate that prevents additional",
+		},
 	},
 	{
 		ID: "google-rate", Means: "unusual rate of mail from us",
@@ -235,7 +238,7 @@ var providerRules = []Rule{
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{
 			"tss02", "tss04", "tss05", "tss07", "tss09", "tss11", "tss12", "tss13", "ts01", "ts02", "ts03", "ts04", "ipts*",
-			"bl21", "bl23", "tssbl*", "permanently deferred",
+			"bl21", "bl23", "tssbl*", "permanently deferred", "help yahoo com .. defer*",
 		},
 	},
 	{
@@ -243,7 +246,7 @@ var providerRules = []Rule{
 		From:   "Yahoo sender hub: messages temporarily deferred",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsYahoo,
 		Any: []string{"tss*", "temporarily deferred"},
-		Not: []string{"from domain"},
+		Not: []string{"from domain", "unresolvable rfc*"},
 	},
 
 	{
