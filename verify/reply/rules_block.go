@@ -22,7 +22,7 @@ var greylistRules = []Rule{
 			"greylist*", "graylist*", "grey list*", "gray list*", "greylst*", "postgrey", "graulist*", "greypass", "grey",
 			"gray", "tripl*", "triplet", "sqlgrey", "liste grise",
 		},
-		Not: []string{"$toomany .. connections", "$dnsbl"},
+		Not: []string{"$toomany .. connections", "$dnsbl", "unable to execute", "failed to execute"},
 	},
 	{
 		ID: "greylisted-early", Means: "greylisting of the client, before any recipient is named",
@@ -32,7 +32,7 @@ var greylistRules = []Rule{
 	},
 	{
 		ID: "greylisted-delay", Means: "a delay is named, and nothing else",
-		From:   "field practice: greylisting texts of ISPs",
+		From:   "field practice: greylisting texts of ISPs; iRedAPD",
 		Reason: verdict.Greylisted, At: AtRcpt, Digit: 4,
 		Any: []string{
 			"try again .. $later", "retry .. $later", "come back .. $later", "deferred for .. $later",
@@ -41,6 +41,7 @@ var greylistRules = []Rule{
 			"first contact", "first delivery", "first message from", "first time sender", "first time correspond*", "unknown sender recipient pair",
 			"recipient pair",
 			"new sender", "try again in ten minutes", "not yet known sender",
+			"intentional policy rejection",
 		},
 		Not: []string{
 			"$toomany .. $things", "$things .. $toomany", "$us .. $refused", "rate", "$dnsbl", "$box .. full",
@@ -66,7 +67,26 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"authenticat*", "auth .. first", "log in", "login", "tls", "starttls", "ssl", "secure", "encrypt*", "blocked",
-			"banned", "too many", "spam*", "$dnsbl", "relay*", "$mbox $missing",
+			"banned", "too many", "spam*", "$dnsbl", "relay*", "$mbox $missing", "rejected with this error",
+		},
+	},
+	{
+		ID: "too-many-faults", Means: "too many commands that are unknown, empty or malformed: faults in the dialogue, no rate",
+		From:   "Exim: smtp_max_synprot_errors, smtp_accept_max_nonmail; Google Workspace SMTP error list, 5.5.1",
+		Reason: verdict.Unclassified, Digit: 5,
+		Any: []string{"too many $fault", "too many .. $fault"},
+		Not: []string{
+			"invalid recipients", "unknown recipients", "unknown users", "bad recipients", "recipient*", "per hour", "per minute",
+			"rate", "$dnsbl", "blocked",
+		},
+	},
+	{
+		ID: "message-expired", Means: "the message waited too long: the server behind was not reached",
+		From:   "Exchange Online NDR list: 5.4.316; sendmail, Exchange and qmail queues",
+		Reason: verdict.TemporaryFailure,
+		Any: []string{
+			"message expired", "message has expired", "queue expired", "delivery time expired", "delivery expired", "expired in queue",
+			"not be delivered for .. days", "not be delivered for .. hours",
 		},
 	},
 	{
@@ -117,6 +137,7 @@ var blockRules = []Rule{
 			"temporary error validating", "temporary error .. dns", "temporary .. validation", "temporary spf",
 			"temporary dkim", "temporary dmarc", "server configuration error", "could not complete sender verify",
 			"temporary lookup failure", "spf temperror", "temporary dns", "dns timeout",
+			"spf lookup failure", "spf lookup failed", "spf lookup timed out", "spf no response", "could not complete recipient verify",
 		},
 	},
 	{
@@ -155,7 +176,8 @@ var blockRules = []Rule{
 		Any:    []string{"$dnsbl .. $sender", "$sender .. $dnsbl"},
 		Not: []string{
 			"badmailfrom", "domain is blacklisted", "address is blacklisted", "sender is blacklisted", "sender blacklisted",
-			"sender domain is blacklisted", "sender verify",
+			"sender domain is blacklisted", "sender verify", "locally blacklisted", "sender address has been blacklisted",
+			"sender .. in my", "sender .. in our", "your domain has been blacklisted",
 		},
 	},
 	{
@@ -163,7 +185,7 @@ var blockRules = []Rule{
 		From:   "DNS lists: Spamhaus, SpamCop, UCEPROTECT, Barracuda, Abusix and others",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"$dnsbl", "listed at", "listed in", "listed on", "listed by", "is listed", "been listed", "on our list",
+			"$dnsbl", "listed at", "listed in", "listed on", "listed by", "is listed", "you are listed", "been listed", "on our list",
 			"delist*",
 		},
 		Not: []string{
@@ -173,7 +195,7 @@ var blockRules = []Rule{
 			"not listed in",
 			"is not listed", "$who .. is not listed", "isnt listed", "mailbox .. listed", "whitelist*",
 			"sender blacklisted",
-			"not listed", "not on our list",
+			"not listed", "not on our list", "sender .. in my", "sender .. in our", "email address .. blacklisted",
 		},
 	},
 	{
@@ -238,6 +260,7 @@ var blockRules = []Rule{
 			"generic hostname",
 			"generic rdns", "generic reverse", "dynamically assigned", "home user*", "consumer ip", "reject .. dynamic",
 			"invalid ip",
+			"forged ip*", "not allowed from %", "bad senders ip", "% is not .. authorized", "not accepting messages from your", "not accepting mail from your",
 		},
 		Not: []string{
 			"$things .. limit", "rate limit*", "connection rate", "too many", "too much", "frequency", "relay*",
@@ -262,7 +285,7 @@ var blockRules = []Rule{
 			"ip youre using",
 		},
 		Not: []string{
-			"open relay not allowed", "rate of unsolicited", "unusual rate", "excessive unknown",
+			"open relay not allowed", "open relay is not allowed", "open relaying", "rate of unsolicited", "unusual rate", "excessive unknown",
 			"user account .. compromised", "too many recipients",
 		},
 	},
@@ -279,6 +302,7 @@ var blockRules = []Rule{
 			"content filter*", "content policy", "message content", "message refused by", "message filtered", "filtered",
 			"ers customized block", "blocked by recipients", "blocked for", "blocked by rbl", "is blocked", "was blocked",
 			"been blocked", "blocked by",
+			"antyspam*", "антиспам*", "反垃圾", "垃圾邮件", "垃圾郵件", "迷惑メール", "스팸", "pourriel*",
 		},
 		Not: []string{
 			"$sender .. blocked", "your email address .. blocked", "too many", "over quota", "unusual rate",
@@ -303,6 +327,7 @@ var blockRules = []Rule{
 			"connecting server .. $absent", "server name .. $absent", "dns names", "does not resolve to",
 			"unresolvable ip", "reverse resolution",
 			"dns lookup failed for your", "逆引き",
+			"nameserver query",
 		},
 		Not: []string{"to a mailbox", "to any mailbox", "relaying denied"},
 	},
@@ -311,7 +336,7 @@ var blockRules = []Rule{
 		From:   "RFC 5321 section 4.1.4; Postfix: Helo command rejected",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"helo command rejected", "helo", "ehlo", "need fully qualified hostname", "fully qualified host name",
+			"helo command rejected", "helo", "ehlo", "syntactically invalid argument*", "need fully qualified hostname", "fully qualified host name",
 			"fully qualified hostname", "invalid greeting", "your greeting", "heloname", "hello domain", "hello name",
 			"localhost as helo",
 		},
@@ -321,7 +346,7 @@ var blockRules = []Rule{
 			"before mail", "need helo", "expected helo", "wheres your", "issue helo", "issue ehlo",
 			"server configuration error", "temporary", "duplicate helo", "helo required", "hello first", "missing helo",
 			"no helo", "helo ehlo first", "ehlo helo first", "lookup failure", "must say", "without helo", "needs helo",
-			"requires helo", "please say", "helo or ehlo required", "ehlo required", "ehlo or helo required",
+			"requires helo", "callback setup failed", "please say", "helo or ehlo required", "ehlo required", "ehlo or helo required",
 		},
 	},
 	{
@@ -341,12 +366,13 @@ var blockRules = []Rule{
 			"protection policy", "poor karma", "bad karma", "policy violation .. host", "from this network", "host access",
 			"denied .. mode normal", "smtp service not available", "no smtp service", "no access for this", "blocked see",
 			"will not accept delivery", "host is not allowed", "your domain .. blacklisted", "no access from",
+			"before greeting", "before the greeting", "before smtp greeting", "early talker*", "pregreet*",
 		},
 		Not: []string{
 			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*",
 			"mail store", "sender address rejected", "blocked by the recipient", "blocked by the user", "relaying",
 			"relay", "could not complete",
-			"slower", "server at other end",
+			"slower", "server at other end", "indicated no smtp service",
 		},
 	},
 	{
@@ -364,7 +390,7 @@ var blockRules = []Rule{
 		Not: []string{
 			"recipient address rejected", "delivery restricted by policy error", "policy rejection",
 			"server configuration error", "recipients policy", "relay*",
-			"size of policies", "policy of the recipient", "recipient policy", "mail from .. rejected",
+			"user rules", "recipients rules", "rules of the recipient", "size of policies", "policy of the recipient", "recipient policy", "mail from .. rejected",
 		},
 	},
 }

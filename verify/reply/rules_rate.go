@@ -28,7 +28,7 @@ var rateRules = []Rule{
 	{
 		ID: "rate", Means: "we ask too often, or have too much open",
 		From:   "all MTAs; Postfix anvil, Exim ratelimit, Exchange",
-		Reason: verdict.RateLimited,
+		Reason: verdict.RateLimited, NotEnhanced: []string{"1.7"},
 		Any: []string{
 			"too many .. $things", "too much .. $things", "excessive .. $things", "exceeded .. $things",
 			"exceeds .. $things",
@@ -52,7 +52,7 @@ var rateRules = []Rule{
 			"hop count", "too many hops",
 			"hops",
 			"received headers", "message size",
-			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "too many messages on this", "too many messages in this", "mailbox limit",
+			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "too many messages on this", "too many messages in this $box", "mailbox limit",
 			"account limit", "inbox .. limit", "disk quota", "storage", "space", "quota exceeded", "over quota",
 			"overquota",
 			"quota violation", "mailbox size", "messages in your mailbox", "mailbox is full", "mailbox full",
@@ -121,7 +121,7 @@ var quotaRules = []Rule{
 			"does not have enough space", "mail file size exceeds", "exceed .. quota", "exceeds .. quota",
 			"exceeded .. quota", "quota .. exceeded", "quota .. full", "out of quota", "quota violation",
 			"too many messages in .. mailbox", "too many messages on the server", "too many messages on this",
-			"too many messages in this", "insufficient mailbox",
+			"too many messages in this $box", "insufficient mailbox",
 			"mailbox space", "@ .. insufficient disk space",
 			"insufficient disk space", "its storage limit", "over .. quota", "overdrawn quota", "quota is over", "over quote", "quota used up", "no space left for",
 			"space has used up", "space is used up", "quota limit",

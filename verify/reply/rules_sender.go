@@ -30,7 +30,10 @@ var senderRules = []Rule{
 			"recipient has banned", "recipient has blocked", "recipient blocked your", "user has blocked", "user has banned",
 			"only accepting mail from", "closed system",
 		},
-		Not: []string{"ip", wordIP, "your server", "relay*", "spf"},
+		Not: []string{
+			"ip", wordIP, "your server", "relay*", "spf", "not a member of domain", "not a member of this domain",
+			"not a member of our domain", "not a member of the domain",
+		},
 	},
 	{
 		ID: "bounce-defence", Means: "mail without a sender is taken only where it answers mail of theirs, and ours does not",
@@ -48,7 +51,7 @@ var senderRules = []Rule{
 		Reason: verdict.SenderRefused, Digit: 4,
 		Any: []string{
 			"$sender .. $refusedsender", "sender verify", "sender callout", "$sender .. lookup",
-			"$sender .. verification in progress",
+			"$sender .. verification in progress", "resolve $sender", "resolve the $sender",
 		},
 	},
 	{
@@ -62,7 +65,7 @@ var senderRules = []Rule{
 			"bad mail from", "bad sender", "invalid sender", "unknown sender", "unauthorized sender", "banned sender",
 			"blocked sender", "rejected sender", "sender rejected", "refuse* .. sender", "reject* .. sender",
 			"denied .. sender", "sender denied", "email address is not verified", "different address or alias",
-			"purported responsible", "unresolvable rfc", "null sender", "message sending for this account", "cannot reply",
+			"unresolvable rfc", "null sender", "message sending for this account", "cannot reply",
 			"cant reply", "unable to reply", "could not reply", "deliver bounces",
 			"deliver a bounce", "send bounces", "send a bounce", "return bounces", "bounces to", "<> .. not", "from <>",
 			"empty sender",
@@ -85,10 +88,12 @@ var senderRules = []Rule{
 			"remetente .. bloqueado", "remetente .. rejeitado", "mittente .. non", "mittente .. rifiutato",
 			"mittente sconosciuto", "отправител*", "发 件 人", "寄 件 者", "寄 件 人", "送 信 者", "送 信 元", "nadawc*", "afzender",
 			"avsandare", "afsender", "odesilatel*",
+			"blank from", "purported", "to have a postmaster", "your email address .. blacklisted", "sender .. black list", "valid from", "your domain has been blacklisted",
+			"accept bounces", "resolve $sender", "resolve the $sender",
 		},
 		Not: []string{
 			"does not accept mail from unknown", "sender ip", "unauthenticated sender*", "anti spoofing policy",
-			"already given",
+			"already given", "not logged in", "senders ip",
 			"sender already", "mail from first", "bad sequence",
 			"already specified", "need mail",
 			"sender ok", "before rcpt", "mail from command", "unknown sender recipient pair", "rcpt before", "without mail",

@@ -22,7 +22,10 @@ var trafficRules = []Rule{
 			"need valid", "not implemented", "syntax error in command", "line too long",
 			"command syntax",
 		},
-		Not: []string{"authenticat*", "starttls", "auth", "protocol violation .. ip", "blocked", "too many"},
+		Not: []string{
+			"authenticat*", "starttls", "auth", "protocol violation .. ip", "blocked", "too many", "connection reset", "reset by peer",
+			"connection lost",
+		},
 	},
 	{
 		ID: "server-trouble", Means: "the server has trouble of its own",
@@ -55,6 +58,7 @@ var trafficRules = []Rule{
 			"service is currently unavailable", "cannot create output", "error writing", "cannot append",
 			"cannot access mailbox", "no route to host", "retry time not reached",
 			"input output error", "directory server", "loop", "message depth",
+			"mailer error", "mailloop*", "looping", "message loop*", "cant create user output", "cannot create user output", "connection .. broken", "there is no mdb", "deferred because", "unable to execute", "failed to execute",
 		},
 		Not: []string{
 			"$box $gone", "user unknown", "no such user", "$box .. temporary locked", "account temporarily",
@@ -87,7 +91,7 @@ var trafficRules = []Rule{
 		},
 		Not: []string{
 			"user unknown", "no such user", "locked by the administrator", "locked by administrator", "locked by admin",
-			"locked for abuse", "locked for spam*", "locked for inactivity",
+			"locked for abuse", "locked for spam*", "locked for inactivity", "no longer in use by", "not in use by",
 		},
 	},
 	{
@@ -101,16 +105,21 @@ var trafficRules = []Rule{
 			"without encryption", "issue a starttls", "tls only", "encryption needed", "secure connection", "tls not used",
 			"requires tls", "not encrypted", "unencrypted", "tls version", "insecure connection", "plaintext connection",
 			"tls negotiat*", "no encryption", "starttls before", "starttls command first", "tls is not", "verschlusselt*",
-			"chiffrement", "requiretls", "not secure", "a tls session",
+			"chiffrement", "requiretls", "cipher*", "lack of security", "not secure", "a tls session",
 		},
 		Not: []string{"tls not available due", "not available"},
 	},
 	{
 		ID: "tls-code", Means: "TLS is demanded",
-		From:     "RFC 5248: x.7.10; 538",
+		From:     "RFC 5248: x.7.10",
 		Reason:   verdict.TLSRequired,
 		Enhanced: []string{"7.10-11"},
 		Not:      []string{"protocol violation", "pipelin*"},
+	},
+	{
+		ID: "tls-code-538", Means: "encryption is demanded before anything else",
+		From:   "RFC 4954 section 6: 538",
+		Reason: verdict.TLSRequired, Codes: []int{538},
 	},
 	{
 		ID: "relay-plain", Means: "the server does not relay for us, whatever it advises besides",
@@ -118,7 +127,8 @@ var trafficRules = []Rule{
 		Reason: verdict.RelayDenied,
 		Any: []string{
 			"not permitted to relay", "not allowed to relay", "not authorized to relay", "relaying denied",
-			"open relay not allowed",
+			"open relay not allowed", "open relay is not allowed", "relay through",
+			"smtp of your provider", "smtp server of your provider", "smtp of your isp", "smtp server of your isp", "providers smtp", "isps smtp",
 			"weiterleitung nicht",
 			"relay access denied", "no longer relays", "no longer relay", "dont relay", "do not relay", "doesnt relay", "does not relay",
 		},
@@ -256,10 +266,11 @@ var policyRules = []Rule{
 			"refused the message", "message rejected by", "blocked you", "blocked your", "not allowed to receive mail",
 			"receiver denied your", "receiver refused your", "send only",
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
+			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "recipients rules", "rules of the recipient",
 		},
 		Not: []string{
 			"not a mailbox", "$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist", "user unknown",
-			"no such user", "$who unknown",
+			"no such user", "$who unknown", "unknown user", "unknown recipient", "unknown mailbox",
 			"mail any more", "mail anymore", "messages any more", "messages anymore", "invalid recipient", "nonlocal", "does not exist", "doesnt exist", "your ip", "ip address",
 		},
 	},

@@ -38,16 +38,16 @@ var passing = []string{
 // what is not found there is we.
 var permits = []string{
 	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
-	"your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers",
+	"on your list", "in your list", "your address book", "to you", "strangers", "unknown persons", "unknown people", "unknown peers",
 	"allow list", "list of allowed senders", "list of allowed addresses", "list of permitted", "approved list", "external", "externally", "internet mail",
 	"internet email", "internet delivery", "from the internet", "challenge*", "migrat*", "by another", "outside", "outsiders", "posting", "know you", "heard of you",
 	"known to the $who", "known to this $who", "unknown to the $who", "unknown to this $who",
-	"may not send", "may not write",
+	"may not send", "may not write", "for you",
 }
 
 // notOfMailbox: the sender, the command, the dialogue.
 var notOfMailbox = []string{
-	"$sender", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*",
+	"$sender", "authorization failed", "authorization unknown", "you are not", "youre not", "sending from", "bounce to", "srs", "verp", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*",
 	"password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
 	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
@@ -64,7 +64,7 @@ var notOfMailbox = []string{
 var besideMailbox = []string{
 	"path", "ip", "ips", "ip address", wordIP, "name server", "nameserver", "$domain $absent",
 	"or undefined", "unknown error", "unknown reason", "valid commands",
-	"command", "parameter",
+	"command", "parameter*",
 	"option", "message id", "attachment*", "content", "url", "urls", "link", "subject",
 	"certificate", "mime", "charset", "dns", "hostname", "client", "tls", "rate", "too many",
 	"your address", "access denied .. your", "address family", "exchanger*",
@@ -72,7 +72,8 @@ var besideMailbox = []string{
 	"server address", "servers address", "network address", "host address", "not used for", "to a server", "to any server", "to a store",
 	"to any store", "to a node", "the cache", "in cache", "from cache", "the queue", "routing", "not configured to",
 	"not configured for", "not enabled to", "not enabled for", "not valid for", "domain that is", "$unknownadj $who error", "$absent $who error",
-	"your domain", "envelope*", "return address", "from address",
+	"your domain", "envelope*", "return address", "from address", "network", "on this mx", "you are using", "tag",
+	"$unknownadj .. for this $who", "$unknownadj .. for the $who", "$unknownadj .. of this $who", "$unknownadj .. of the $who",
 	"address of", "addresses of", "not set up to", "not set up for", "$part $absent", "$part is $absent", "$part was $absent", "$part $lacking", "$part is $lacking", "$domain is $absent",
 	"$domain was $absent", "$domain is $lacking", "$otherthing of $who", "$otherthing for $who",
 	"$otherthing for the $who", "$otherthing for this $who", "$otherthing to $who", "$otherthing to the $who",
@@ -122,6 +123,7 @@ var unknownRules = []Rule{
 			"$mbox .. marked as invalid", "no mailbox here",
 			"no mailbox by that name",
 			"no account here", "no account by that name",
+			"no mailbox of that name",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
 			"$domain", "mailbox server", "mail server", "store", "path", "lookup", "database*", "directory", "hostname",
@@ -132,12 +134,13 @@ var unknownRules = []Rule{
 	},
 	{
 		ID: "unknown-user-table", Means: "the recipient is not in a table, although the code may say policy",
-		From:   "qmail: validrcptto; Trend Micro: Invalid-Recipient",
+		From:   "qmail: validrcptto; Trend Micro: Invalid-Recipient; SecuMail: valid-address-filter",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Any: []string{
 			"in my validrcptto", "recipient address rejected invalid recipient", "not in recipient list",
 			"not in valid recipient*", "list of allowed recipients", "list of valid recipients", "list of known recipients",
 			"list of local recipients", "not in route list",
+			"valid address filter", "valid recipient filter", "valid user filter",
 		},
 	},
 	{
@@ -179,6 +182,19 @@ var unknownRules = []Rule{
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
 	},
 	{
+		ID: "unknown-unroutable", Means: "the server has no way to the mailbox",
+		From:   "Exim: unrouteable addresses; MDaemon, Domino",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
+		Any: []string{
+			"$cannot route $who", "$cannot route the $who", "$cannot route this $who", "$cannot route that $who",
+			"$cannot route to $who", "$cannot route to the $who", "$cannot route to this $who", "$cannot route mail to $who",
+			"$cannot route mail to the $who", "$cannot route mail to this $who",
+		},
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
+			"$domain", "host", "server", "ip", wordIP, "from", "relay*", "dns", "mx", "network",
+		}),
+	},
+	{
 		ID: "unknown-none", Means: "no mailbox has that name",
 		From:   "RFC 3463: x.1.1; servers that say what they looked for",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
@@ -189,6 +205,7 @@ var unknownRules = []Rule{
 			"there is no $who", "there isnt a $who", "we have no $who", "no one by", "nobody goes by", "nobody of that",
 			"nobody of this", "nobody has that name", "nobody has this name", "anybody with that", "anybody by that", "anyone by that",
 			"anyone with that",
+			"no $who by that $who", "no $who by this $who",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
 			"no user name", "no username", "name given", "name specified", "name supplied", "no recipients", "no addresses",
@@ -207,14 +224,19 @@ var unknownRules = []Rule{
 			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
 			"$unknownadj .. recipient", "bad recipient*", "bad receipient", "bad recepient", "bogus $who",
 			"could not locate $who", "cannot locate $who", "bad mailbox", "bad user", "bad account",
-			"bad addressee", "bad alias", "bad email address", "mailbox has moved",
+			"bad addressee", "bad alias", "bad email address", "$box has moved", "$box moved .. no forwarding", "left no forwarding",
+			"has no forwarding address", "moved with no forwarding", "moved without .. forwarding", "moved no forwarding",
+			"not found mailbox", "not found account",
+			"not found recipient account", "not found user account", "former employee",
 			"exists that user", "not user of",
 			"not a user of", "unknown to us",
 			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
-			"is not here", "left the company", "$who doesnt have a .. $box",
+			"is not here", "left the company", "left the organi*", "$who doesnt have a .. $box",
 			"$who does not have a .. $box",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox),
+		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
+			"another server", "another host", "new server", "other server",
+		}),
 	},
 }
 
@@ -232,7 +254,7 @@ var shortRules = []Rule{
 		},
 		Not: slices.Concat(notOfMailbox, []string{
 			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
-			"directory", "it", "message", "link", "url", "session", "certificate", "client", "network", "attachment", "key",
+			"directory", "it", "item", "code", "rule", "message", "link", "url", "session", "certificate", "client", "network", "attachment", "key",
 			"list", "zone", "service", "part", "version", "option",
 		}),
 	},

@@ -19,6 +19,7 @@ var wordClasses = map[string][]string{
 		"mailing list", "email name", "distribution list", "forwarding address", "mail user", "email user", "mailuser",
 		"target address", "addr",
 		"student", "email id", "emailid", "mail id", "users mailbox", "recipients mailbox", "@",
+		"local address", "local recipient",
 	},
 	// box: what can be shut; narrower than who.
 	"box": {
@@ -68,6 +69,7 @@ var wordClasses = map[string][]string{
 		"not have mailbox", "not have a mailbox", "not have an account", "not have account", "no longer on system",
 		"no longer on this system", "no longer on our", "no longer known",
 		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "never heard of",
+		"not a member of domain", "not a member of this domain", "not a member of our domain", "not a member of the domain", "not local to this", "not local to our", "never provisioned",
 	},
 	// mbox and missing: the plainest of who and absent.
 	"mbox": {
@@ -93,6 +95,7 @@ var wordClasses = map[string][]string{
 		"mail store", "mailbox store", "message store", "user store", "mailbox path", "mail path", "storage path",
 		"mailbox database", "user database", "users database", "recipient database", "account database", "ldap server",
 		"directory server", "member list", "members list", "verification service", "lookup service", "filtering service", "delivery service", "storage server", "backend server", "backup mx", "primary mx", "secondary mx",
+		"mailserver",
 	},
 	// unknownAdj: what stands before a name of a mailbox that is not there.
 	"unknownadj": {
@@ -106,6 +109,7 @@ var wordClasses = map[string][]string{
 		"not authorized on this server", "inexistent", "is not a", "no local",
 		"do not have a", "dont have a", "do not have", "does not have", "no record of", "no entry for", "does not know",
 		"dont know", "do not know", "not known",
+		"not a real", "not my",
 	},
 	// lacking: what means an absent mailbox only where it stands beside its name.
 	"lacking": {
@@ -123,6 +127,7 @@ var wordClasses = map[string][]string{
 		"agent", "transport", "filter", "filters", "preferences", "settings", "index", "extension", "token",
 		"responder", "signature", "picture", "encoding", "prefix", "suffix", "hash", "key",
 		"configuration", "config", "type", "company", "provider", "organization", "organisation",
+		"format", "state", "owner", "permissions", "mailer", "router", "uid", "ticket", "rule",
 	},
 	// gone: what is said of a mailbox that is shut. What is said of clients and
 	// messages too ("blocked", "rejected") is not among it.
@@ -137,6 +142,7 @@ var wordClasses = map[string][]string{
 		"obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
 		"no longer monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered",
 		"unsubscribed",
+		"no longer in service",
 	},
 	// shut: the same, but only side by side with the mailbox.
 	"shut": {
@@ -149,6 +155,8 @@ var wordClasses = map[string][]string{
 		"permanently closed", "is permanently closed", "no longer maintained", "is no longer maintained", "out of use",
 		"is out of use", "out of service", "is out of service", "not yet activated", "is not yet activated",
 		"no longer receives", "can no longer receive",
+		"temporarily limited", "is temporarily limited", "has been limited", "has been temporarily limited", "purged", "has been purged", "was purged",
+		"marked for deletion", "is marked for deletion", "scheduled for deletion", "is scheduled for deletion", "pending deletion", "is pending deletion", "in bad standing", "is in bad standing",
 	},
 	// full: what is said of a mailbox without room.
 	"full": {
@@ -251,6 +259,16 @@ var wordClasses = map[string][]string{
 	"needed": {
 		"required", "is required", "needed", "is needed", "necessary", "must", "mandatory", "first", "requires", "require",
 		"must be used", "obligatory", "please", "enforced", "needs", "only",
+	},
+	// cannot: what stands before what could not be done.
+	"cannot": {
+		"cannot", "cant", "can not", "could not", "couldnt", "unable to", "not able to", "impossible to", "dont know how to",
+		"do not know how to",
+	},
+	// fault: faults of a dialogue, not of a recipient.
+	"fault": {
+		"syntax", "protocol", "nonmail", "non mail", "bad commands", "unrecognized", "unrecognised", "unknown commands",
+		"unknown command", "invalid commands", "noop", "noops", "rset", "unauthenticated commands", "smtp errors in dialogue",
 	},
 	"domain": {
 		"domain", "domains", "host", "recipient domain", "recipients domain",
