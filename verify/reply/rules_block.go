@@ -32,7 +32,7 @@ var greylistRules = []Rule{
 	},
 	{
 		ID: "greylisted-delay", Means: "a delay is named, and nothing else",
-		From:   "field practice: greylisting texts of ISPs; iRedAPD",
+		From:   "field practice: greylisting texts of ISPs; iRedAPD, greylistd, qpsmtpd",
 		Reason: verdict.Greylisted, At: AtRcpt, Digit: 4,
 		Any: []string{
 			"try again .. $later", "retry .. $later", "come back .. $later", "deferred for .. $later",
@@ -42,6 +42,7 @@ var greylistRules = []Rule{
 			"recipient pair",
 			"new sender", "try again in ten minutes", "not yet known sender",
 			"intentional policy rejection",
+			"not yet authorized to deliver", "mail is temporarily denied",
 		},
 		Not: []string{
 			"$toomany .. $things", "$things .. $toomany", "$us .. $refused", "rate", "$dnsbl", "$box .. full",
@@ -71,6 +72,15 @@ var blockRules = []Rule{
 		},
 	},
 	{
+		ID: "auth-fault", Means: "AUTH at the wrong time or place, or in a way that is not known: a fault in the dialogue",
+		From:   "RFC 4954 section 4: 501, 503, 504; Exim, OpenSMTPD, mox",
+		Reason: verdict.Unclassified, Codes: []int{501, 503, 504},
+		Any: []string{
+			"already authenticated", "authentication mechanism", "auth mechanism", "authentication type",
+			"authentication only allowed", "authentication is only allowed",
+		},
+	},
+	{
 		ID: "too-many-faults", Means: "too many commands that are unknown, empty or malformed: faults in the dialogue, no rate",
 		From:   "Exim: smtp_max_synprot_errors, smtp_accept_max_nonmail; Google Workspace SMTP error list, 5.5.1",
 		Reason: verdict.Unclassified, Digit: 5,
@@ -81,12 +91,13 @@ var blockRules = []Rule{
 		},
 	},
 	{
-		ID: "message-expired", Means: "the message waited too long: the server behind was not reached",
+		ID: "message-expired", Means: "the message waited, or waits, in a queue: the server behind was not reached",
 		From:   "Exchange Online NDR list: 5.4.316; sendmail, Exchange and qmail queues",
 		Reason: verdict.TemporaryFailure,
 		Any: []string{
 			"message expired", "message has expired", "queue expired", "delivery time expired", "delivery expired", "expired in queue",
 			"not be delivered for .. days", "not be delivered for .. hours",
+			"deferred no such file", "deferred connection", "deferred operation timed", "deferred name server",
 		},
 	},
 	{
@@ -107,7 +118,8 @@ var blockRules = []Rule{
 			"syntax mail", "syntax rcpt", "syntax data", "mail from must have", "rcpt to must have", "mail requires",
 			"rcpt requires", "unexpected argument*", "no parameters", "unrecognized parameter*",
 			"syntax error in command", "parameters not", "parameter not",
-			"before recipient", "before rcpt",
+			"before recipient", "before rcpt", "expected mail from", "expected rcpt to", "expected data", "expected ehlo",
+			"syntax ehlo", "syntax helo", "bad utf 8 syntax",
 		},
 	},
 	{
@@ -231,6 +243,7 @@ var blockRules = []Rule{
 			"client host .. denied",
 			"client host .. listed", "$us .. blocked using", "blocked using", "unverified client host",
 			"client address rejected", "client ip .. rejected", "connection from .. rejected", "your client .. rejected",
+			"bypassing .. relay",
 		},
 		Not: []string{"sender address blocked using", "$sender .. blocked using", "server configuration error", "too many", "slower"},
 	},
@@ -283,9 +296,10 @@ var blockRules = []Rule{
 			"compromised",
 			"trojan", "hijacked", "unexpected volume", "open relay", "open prox*", "openrelay", "directly to our",
 			"ip youre using",
+			"junkmail*",
 		},
 		Not: []string{
-			"open relay not allowed", "open relay is not allowed", "open relaying", "rate of unsolicited", "unusual rate", "excessive unknown",
+			"open relay not allowed", "open relay is not allowed", "open relaying", "not an open relay", "rate of unsolicited", "unusual rate", "excessive unknown",
 			"user account .. compromised", "too many recipients",
 		},
 	},
@@ -303,6 +317,7 @@ var blockRules = []Rule{
 			"ers customized block", "blocked by recipients", "blocked for", "blocked by rbl", "is blocked", "was blocked",
 			"been blocked", "blocked by",
 			"antyspam*", "антиспам*", "反垃圾", "垃圾邮件", "垃圾郵件", "迷惑メール", "스팸", "pourriel*",
+			"mail score", "message score", "messagescor*", "system has detected that this",
 		},
 		Not: []string{
 			"$sender .. blocked", "your email address .. blocked", "too many", "over quota", "unusual rate",
@@ -328,6 +343,7 @@ var blockRules = []Rule{
 			"unresolvable ip", "reverse resolution",
 			"dns lookup failed for your", "逆引き",
 			"nameserver query",
+			"unresolvable relay host*", "unresolvable host name", "unresolvable hostname",
 		},
 		Not: []string{"to a mailbox", "to any mailbox", "relaying denied"},
 	},
@@ -336,7 +352,7 @@ var blockRules = []Rule{
 		From:   "RFC 5321 section 4.1.4; Postfix: Helo command rejected",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"helo command rejected", "helo", "ehlo", "syntactically invalid argument*", "need fully qualified hostname", "fully qualified host name",
+			"helo command rejected", "helo", "ehlo", "badhelo", "syntactically invalid argument*", "need fully qualified hostname", "fully qualified host name",
 			"fully qualified hostname", "invalid greeting", "your greeting", "heloname", "hello domain", "hello name",
 			"localhost as helo",
 		},
@@ -367,6 +383,7 @@ var blockRules = []Rule{
 			"denied .. mode normal", "smtp service not available", "no smtp service", "no access for this", "blocked see",
 			"will not accept delivery", "host is not allowed", "your domain .. blacklisted", "no access from",
 			"before greeting", "before the greeting", "before smtp greeting", "early talker*", "pregreet*",
+			"no longer accept .. from your",
 		},
 		Not: []string{
 			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out", "not relay*",
@@ -385,12 +402,12 @@ var blockRules = []Rule{
 			"site policy", "policy rejection on", "domain policy .. rejected", "xgemail*", "command rejected", "dns_rbl",
 			"acl dns", "rejected .. rules", "rules reject", "our policy", "policies", "rejected by policy",
 			"denied by policy", "by policy",
-			"due to policy", "policy violation", "refused by policy",
+			"due to policy", "due to a local policy", "due to a policy", "policy violation", "refused by policy",
 		},
 		Not: []string{
 			"recipient address rejected", "delivery restricted by policy error", "policy rejection",
 			"server configuration error", "recipients policy", "relay*",
-			"user rules", "recipients rules", "rules of the recipient", "size of policies", "policy of the recipient", "recipient policy", "mail from .. rejected",
+			"unresolvable rfc*", "user rules", "recipients rules", "rules of the recipient", "size of policies", "policy of the recipient", "recipient policy", "mail from .. rejected",
 		},
 	},
 }

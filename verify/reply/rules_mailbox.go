@@ -30,12 +30,12 @@ var syntaxWords = []string{
 	"must specify a domain", "invalid local part", "local part is invalid", "local part invalid", "syntactically .. $who",
 	"$who must be fully qualified", "nested brackets", "$who is not rfc*", "$who not rfc*", "$who violates rfc*",
 	"$who does not conform to rfc*", "$who doesnt conform to rfc*", "wrong format .. address", "invalid format .. address",
-	"bad format .. address", "no at sign", "missing at sign", "without at sign", "$who has no domain",
+	"bad format .. address", "restricted character* .. $who", "$who .. restricted character*", "no at sign", "missing at sign", "without at sign", "$who has no domain",
 }
 
 // noMX say that a domain has no mail host.
 var noMX = []string{
-	"no mx", "no mx record*", "no mail exchanger*", "no valid mx", "mx record not", "dns a mx record", "no a or mx",
+	"find a mail exchanger", "find any mail exchanger", "no mx", "no mx record*", "no mail exchanger*", "no valid mx", "mx record not", "dns a mx record", "no a or mx",
 	"no mx or a",
 }
 
@@ -45,7 +45,7 @@ var doubts = []string{
 	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
 	"check failed", "database error", "database does not", "error reading", "file", "files", "script", "program",
 	"plugin", "timeout",
-	"timed out", "internal error", "server error", "spam*", "virus", "reputation", "captcha", "determine whether", "disclose whether",
+	"timed out", "loop", "loops", "internal error", "server error", "spam*", "virus", "reputation", "captcha", "determine whether", "disclose whether",
 	"say whether", "tell whether", "know whether", "establish whether", "decide whether", "several $who", "several $unknownadj", "numerous", "probing", "$who attempts", "quota", "quotas",
 }
 
@@ -57,7 +57,8 @@ var mailboxRules = []Rule{
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
 		Any: []string{
 			"$box $gone", "$box .. $gone", "$gone $box", "$who $gone", "$who is $gone", "$who has been $gone", "$gone $who",
-			"$box $shut", "$box @ $shut", "$shut $box", "not accepting mail", "not accepting messages",
+			"$box $shut", "$box @ $shut", "$shut $box", "not accepting mail", "not accepting messages", "not accepting any mail", "not accepting any messages",
+			"unmonitored mailbox", "unmonitored inbox", "mailbox was not used for", "mailbox not used for", "account was not used for",
 			"no longer accepts mail", "no longer accepting mail", "not currently accepting", "not receiving mail",
 			"mailbox .. is closed", "account .. is closed", "mailbox .. has been closed", "account .. has been closed",
 			"disabled or discontinued", "never logged on*", "dormant", "due to inactivity", "mail receiving disabled",
@@ -139,6 +140,7 @@ var mailboxRules = []Rule{
 			"unbekannte domane", "домен .. не", "домена", "域 名 不 存 在", "ド メ イ ン", "domena .. nie", "onbekend domein",
 			"name or service not known",
 			"indicated no smtp service", "domain .. does not accept email", "domain .. doesnt accept email", "domain closed", "domain is closed", "domain .. been removed", "non existing domain", "nonexisting domain",
+			"dead domain", "host address lookups failed", "illegal host domain name",
 		},
 		Not: slices.Concat(doubts, []string{
 			"$senderworld", "domain mailbox", "domain user", "allow list", "whitelist*", "allowlist*",
@@ -170,16 +172,16 @@ var mailboxRules = []Rule{
 		From:   "RFC 5321 section 4.1.2; RFC 3463: x.1.3",
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Any: syntaxWords,
 		Not: []string{
-			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command",
-			"message is", "not rfc .. message", "after data", "unknown user", "message id", "option", "parameter", "reply",
+			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command", "orcpt", "notify",
+			"envid", "message is", "not rfc .. message", "after data", "unknown user", "message id", "option", "parameter", "reply",
 			"response", wordIP, "ip address",
 			"dns",
 		},
 	},
 	{
-		ID: "syntax-code-501", Means: "the code says that the argument cannot be read, and the words name the address",
-		From:   "RFC 5321 section 4.2.2: 501; Haraka, Mimecast",
-		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Codes: []int{501}, NotEnhanced: []string{"1.1", "1.6"},
+		ID: "syntax-argument", Means: "the code says that the argument cannot be read, and the words name the address",
+		From:   "RFC 5321 section 4.2.2: 500, 501; Haraka, Mimecast, Courier",
+		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Codes: []int{500, 501}, NotEnhanced: []string{"1.1", "1.6"},
 		Any: []string{
 			"invalid address", "invalid rcpt", "invalid recipient address", "invalid email address", "invalid mail address",
 			"bad rcpt", "bad address", "address invalid", "address is invalid", "address not valid", "address is not valid",
@@ -241,7 +243,7 @@ var codeRules = []Rule{
 		Enhanced: []string{"1.1", "1.6"},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
 			"later", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server", "your domain", "domain .. not", "allowed", "blocked", "accepted", "restrict*",
+			"connection", "server", "your domain", "domain .. not", "not accepting", "allowed", "blocked", "accepted", "restrict*",
 			"group",
 		}),
 	},

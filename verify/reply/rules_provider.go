@@ -33,10 +33,13 @@ var providerRules = []Rule{
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsMicrosoft,
 		Any: []string{
-			"sc 001", "sc 003", "sc 004", "dy 001", "dy 002", "ou 001", "ou 002", "s3140", "s3150", "s8001", "s8002",
+			"sc 00*", "dy 00*", "ou 00*", "s3140", "s3150", "s8001", "s8002",
 			"banned sending ip", "s775", "s843", "s3113", "s3114", "weren t sent", "werent sent",
 		},
-		Not: []string{"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit"},
+		Not: []string{
+			"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit",
+			"exceeded .. number of connections",
+		},
 	},
 	{
 		ID: "ms-blocked-words", Means: "our address or sender is on a list of theirs",
@@ -49,7 +52,7 @@ var providerRules = []Rule{
 		ID: "ms-rate", Means: "we ask too often, known by the tag where the host is not",
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsMicrosoft,
-		Any: []string{"rp 001", "rp 002", "rp 003", "s3115", "as780090", "as777*", "as761*"},
+		Any: []string{"rp 001", "rp 002", "rp 003", "s3115", "s3114", "as780090", "as777*", "as761*"},
 	},
 	{
 		ID: "ms-rate-words", Means: "we ask too often",
@@ -58,10 +61,23 @@ var providerRules = []Rule{
 		Any: []string{"server busy", "too many connections", "exceeded .. connections", "exceeded permitted limits"},
 	},
 	{
+		ID: "ms-blocked-by-recipient", Means: "the recipient's side has blocked our address",
+		From:   "Exchange Online NDR list: 5.7.507; nobody else numbers so high",
+		Reason: verdict.ProbeBlocked, Scope: ScopeDomain, At: AtRcpt, Home: hostsMicrosoft,
+		Enhanced: []string{"7.507"},
+	},
+	{
+		ID: "ms-recipient-rejected", Means: "the recipient is not valid, although the code says policy",
+		From:   "Exchange Online NDR list: 5.7.504, and its remedy: verify the address",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft,
+		Enhanced: []string{"7.504"},
+		Any:      []string{"recipient address rejected access denied"},
+	},
+	{
 		ID: "ms-policy-code", Means: "the recipient's side refuses: a list of theirs, or the recipient",
-		From:   "Exchange Online NDR list: 5.7.504, 5.7.505, 5.7.507; nobody else numbers so high",
+		From:   "Exchange Online NDR list: 5.7.504, 5.7.505; nobody else numbers so high",
 		Reason: verdict.RecipientPolicy, At: AtRcpt, Home: hostsMicrosoft,
-		Enhanced: []string{"7.504-505", "7.507"},
+		Enhanced: []string{"7.504-505"},
 	},
 	{
 		ID: "ms-blocked-code", Means: "our address, sender or message is refused",
@@ -99,6 +115,7 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft, Plain: true,
 		Enhanced: []string{"4.1"},
 		Any:      []string{"recipient address rejected", "access denied"},
+		Not:      []string{"relay*"},
 	},
 	{
 		ID: "ms-mailbox-unavailable", Means: "the mailbox does not exist",
@@ -145,6 +162,19 @@ var providerRules = []Rule{
 		Any: []string{"recipientnotfound", "recipnotfound", "exrecipnotfound"},
 	},
 	{
+		ID: "ms-unknown-beyond", Means: "a server behind says that the recipient is unknown",
+		From:   "Exchange Online NDR list: 5.1.351; nobody else numbers so high",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMicrosoft,
+		Enhanced: []string{"1.351"},
+		Any:      []string{"unknown recip*"},
+	},
+	{
+		ID: "ms-no-mailboxes", Means: "the domain is in a tenant that has no mailboxes",
+		From:   "Exchange Online: ATTR5, no mail-enabled subscriptions",
+		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5, Home: hostsMicrosoft,
+		Any: []string{"no mail enabled subscriptions"},
+	},
+	{
 		ID: "ms-not-authorized", Means: "the recipient takes mail only from some senders",
 		From:   "Exchange Online NDR list: 5.7.124, 5.7.133 and their neighbours",
 		Reason: verdict.RecipientPolicy, At: AtRcpt,
@@ -172,6 +202,12 @@ var providerRules = []Rule{
 		From:   "Google: email sender guidelines, 4.7.28",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsGoogle,
 		Enhanced: []string{"7.28"},
+	},
+	{
+		ID: "google-quota", Means: "our allowance of mail is used up",
+		From:   "Google Workspace SMTP error list, 5.7.1: email quota exceeded",
+		Reason: verdict.RateLimited, Hosts: hostsGoogle, Enhanced: []string{"7.1"},
+		Any: []string{"email quota exceeded"},
 	},
 	{
 		ID: "google-tls", Means: "TLS is demanded",
@@ -231,6 +267,12 @@ var providerRules = []Rule{
 		From:   "Yahoo sender hub: VS1-IP",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{"excessive unknown recipients", "vs1 ip", "max message per connection"},
+	},
+	{
+		ID: "yahoo-greylisted", Means: "the first attempt is deferred",
+		From:   "Yahoo sender hub: GL01",
+		Reason: verdict.Greylisted, Digit: 4, Home: hostsYahoo,
+		Any: []string{"gl01"},
 	},
 	{
 		ID: "yahoo-blocked", Means: "our address is deferred or blocked for its reputation",

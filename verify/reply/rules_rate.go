@@ -49,7 +49,7 @@ var rateRules = []Rule{
 		},
 		Not: []string{
 			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",
-			"hop count", "too many hops",
+			"recursive", "hop count", "too many hops",
 			"hops",
 			"received headers", "message size",
 			"size limit", "storage limit", "too many messages in .. mailbox", "$box .. too many messages", "too many messages on this", "too many messages in this $box", "mailbox limit",
@@ -60,12 +60,13 @@ var rateRules = []Rule{
 	},
 	{
 		ID: "sending-quota", Means: "our allowance for a day or an hour is used up",
-		From:   "Google relay, Exchange, hosting providers",
+		From:   "Google relay, Exchange, hosting providers; Policyd, iRedAPD",
 		Reason: verdict.RateLimited,
 		Any: []string{
 			"daily .. quota", "hourly .. quota", "sending quota", "submission quota", "daily .. limit",
 			"hourly .. limit", "hourly",
-			"sending allowance", "sending limit*", "daily limit",
+			"sending allowance", "sending limit*", "daily limit", "message count quota", "cumulative size quota", "throttling quota",
+			"message quota exceeded", "recipient count quota",
 		},
 		Not: []string{"mailbox"},
 	},
@@ -83,6 +84,7 @@ var rateRules = []Rule{
 		Reason: verdict.RateLimited, Digit: 4,
 		Enhanced: []string{"4.5", "3.2"},
 		Any:      []string{"too busy", "overload*", "server busy", "are busy", "congestion"},
+		Not:      []string{"ports are busy"},
 	},
 }
 
@@ -145,6 +147,7 @@ var quotaRules = []Rule{
 			"容量を超", "いっぱい", "満杯", "quota przekroczon*", "przekroczon* .. limit*", "skrzynka .. pelna", "pelna",
 			"skrzynka przepelniona", "vol", "is vol", "full upp", "fuld", "postboks full", "plna", "schranka .. plna",
 			"megtelt", "doldu", "kotasi asildi", "kota asimi", "plina", "γεματο", "용량", "kapasitesi doldu",
+			"enough free space", "no free space",
 		},
 		Not: []string{
 			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",

@@ -90,6 +90,7 @@ var senderRules = []Rule{
 			"avsandare", "afsender", "odesilatel*",
 			"blank from", "purported", "to have a postmaster", "your email address .. blacklisted", "sender .. black list", "valid from", "your domain has been blacklisted",
 			"accept bounces", "resolve $sender", "resolve the $sender",
+			"reject the postmaster", "must match authenticated", "mail from that domain", "email from that domain", "email from your domain", "email from this domain",
 		},
 		Not: []string{
 			"does not accept mail from unknown", "sender ip", "unauthenticated sender*", "anti spoofing policy",

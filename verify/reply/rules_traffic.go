@@ -57,8 +57,9 @@ var trafficRules = []Rule{
 			"service currently unavailable",
 			"service is currently unavailable", "cannot create output", "error writing", "cannot append",
 			"cannot access mailbox", "no route to host", "retry time not reached",
-			"input output error", "directory server", "loop", "message depth",
+			"input output error", "directory server", "loop", "loops", "message depth",
 			"mailer error", "mailloop*", "looping", "message loop*", "cant create user output", "cannot create user output", "connection .. broken", "there is no mdb", "deferred because", "unable to execute", "failed to execute",
+			"mailing list expansion problem", "list expansion failed", "can not open", "errno*", "temporary authentication failure", "recursive forwards",
 		},
 		Not: []string{
 			"$box $gone", "user unknown", "no such user", "$box .. temporary locked", "account temporarily",
@@ -127,7 +128,7 @@ var trafficRules = []Rule{
 		Reason: verdict.RelayDenied,
 		Any: []string{
 			"not permitted to relay", "not allowed to relay", "not authorized to relay", "relaying denied",
-			"open relay not allowed", "open relay is not allowed", "relay through",
+			"open relay not allowed", "open relay is not allowed", "not an open relay", "relay through", "mail gate",
 			"smtp of your provider", "smtp server of your provider", "smtp of your isp", "smtp server of your isp", "providers smtp", "isps smtp",
 			"weiterleitung nicht",
 			"relay access denied", "no longer relays", "no longer relay", "dont relay", "do not relay", "doesnt relay", "does not relay",
@@ -148,7 +149,7 @@ var trafficRules = []Rule{
 			"mail relay", "we do not accept mail for", "do not handle mail for", "dont handle mail for",
 			"doesnt handle mail for", "cannot deliver mail for",
 			"not accepted at this host",
-			"does not handle mail for", "not handle mail", "accepted domain", "not accepting email for domain",
+			"does not handle mail for", "not handle mail", "accepted domain", "not accepting email for",
 			"not accepting mail for domain", "not accept mail for", "dont accept mail for", "not authorized to relay",
 			"not configured .. domain", "not responsible for", "domain is not allowed", "specified domain",
 			"domain not allowed", "domain isnt allowed", "domain .. not in my list", "domain isnt in my list",
@@ -167,7 +168,7 @@ var trafficRules = []Rule{
 			"not permitted to relay",
 		},
 		Not: []string{
-			"for that user", "for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database", "user unknown", "no such user", "in relay recipient table",
+			"anymore", "any more", "for that user", "for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database", "user unknown", "no such user", "in relay recipient table",
 			"relay recipient table",
 			"smtp auth", "relay limit*", "relay sending limit", "smtp relay",
 		},
@@ -225,6 +226,7 @@ var policyRules = []Rule{
 			"list of permitted", "list of allowed", "allow list", "permitted addresses", "allowed addresses", "you are unknown",
 			"you are not known", "youre unknown", "external delivery", "external email", "externally", "internet mail",
 			"internet email", "internet delivery", "from the internet", "group restricted", "group is restricted",
+			"spamarrest", "spam arrest",
 		},
 		Not: []string{
 			"ip", wordIP, "ip address", "your server", "your mail server", "your mailserver", "your host", "client",
@@ -267,6 +269,7 @@ var policyRules = []Rule{
 			"receiver denied your", "receiver refused your", "send only",
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
 			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "recipients rules", "rules of the recipient",
+			"sending to .. has a policy",
 		},
 		Not: []string{
 			"not a mailbox", "$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist", "user unknown",

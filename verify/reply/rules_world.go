@@ -139,7 +139,7 @@ var worldRules = []Rule{
 			"boite .. inconnue",
 			"no hay .. usuario", "no hay .. buzon",
 		},
-		And: []string{"$whoworld"},
+		And: []string{"$whoworld", "domino", "annuaire", "lannuaire", "directorio de", "diretorio de"},
 		Not: slices.Concat(notOfMailboxWorld, serversWorld),
 	},
 	{

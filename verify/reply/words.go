@@ -140,7 +140,7 @@ var wordClasses = map[string][]string{
 		"temporarily inactive", "currently suspended", "currently disabled", "permanently disabled",
 		"not enabled", "isnt enabled", "no longer in use", "not in use", "no longer used", "abandoned", "decommissioned",
 		"obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
-		"no longer monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered",
+		"no longer monitored", "no longer being monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered",
 		"unsubscribed",
 		"no longer in service",
 	},

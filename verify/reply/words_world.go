@@ -94,7 +94,7 @@ var worldClasses = map[string][]string{
 		// French
 		"pas ete trouve*", "non trouve", "non trouvee", "pas enregistre*", "pas reference*", "pas presente", "pas declare*",
 		"pas attribue*", "aucun compte", "aucun destinataire", "aucun abonne", "pas dutilisateur", "pas de compte",
-		"pas de destinataire", "nest plus chez", "plus chez nous", "ne correspond", "pas connue", "pas repertorie*",
+		"pas de destinataire", "nest plus chez", "plus chez nous", "ne correspond", "pas connue", "pas repertorie*", "non repertorie*",
 		"inexistants", "plus valide", "aucune adresse", "aucune bal",
 		"utilisateur inconnu", "destinataire inconnu", "adresse inconnue", "nexiste pas", "n existe pas", "nexiste plus",
 		"n existe plus", "inexistant", "inexistante", "destinataire invalide", "adresse invalide", "compte inconnu",
