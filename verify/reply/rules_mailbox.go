@@ -76,7 +76,7 @@ var mailboxRules = []Rule{
 		},
 		Not: slices.Concat(doubts, permits, []string{
 			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline",
-			"sender", "senders", "authentication*", "login", "logon", "srs", "$domain account", "domains account", "user unknown", "unknown user", "no such", "does not exist",
+			"sender", "senders", "authentication*", "login", "logon", "validation", "verification", "srs", "$domain account", "domains account", "user unknown", "unknown user", "no such", "does not exist",
 			"doesnt exist", "not exist", "not found",
 			"no longer exists", "nonexistent", "unknown", "invalid recipient", "$domain $gone", "$domain is $gone",
 			"$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn", "command", "relay*", "your account",
@@ -212,7 +212,7 @@ var domainRules = []Rule{
 		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.2", "1.10"},
 		Not: []string{
-			"user reject*", "denied", "policy", "blocked", "spam*", "$sender", "temporar*", "later", "not allowed",
+			"your host", "your domain", "helo", "user reject*", "denied", "policy", "blocked", "spam*", "$sender", "temporar*", "later", "not allowed",
 			"not authorized",
 		},
 	},
@@ -243,7 +243,7 @@ var codeRules = []Rule{
 		Enhanced: []string{"1.1", "1.6"},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
 			"later", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server", "your domain", "domain .. not", "not accepting", "allowed", "blocked", "accepted", "restrict*",
+			"connection", "server", "your domain", "domain .. not", "not accepting", "too big", "private", "subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*",
 			"group",
 		}),
 	},
@@ -255,7 +255,7 @@ var codeRules = []Rule{
 		Any:      []string{"$box"},
 		Not: []string{
 			"temporar*", "try again", "later", "policy", "unavailable", "not available", "niedostepn*",
-			"receiving mail", "internal", "external", "until", "maintenance", "upgrade*", "message", "refused",
+			"receiving mail", "outside", "internal", "external", "until", "maintenance", "upgrade*", "message", "refused",
 			"denied",
 			"rejected", "spam*", "authoriz*",
 		},

@@ -168,7 +168,7 @@ var trafficRules = []Rule{
 			"not permitted to relay",
 		},
 		Not: []string{
-			"anymore", "any more", "for that user", "for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database", "user unknown", "no such user", "in relay recipient table",
+			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "for that user", "for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database", "user unknown", "no such user", "in relay recipient table",
 			"relay recipient table",
 			"smtp auth", "relay limit*", "relay sending limit", "smtp relay",
 		},

@@ -47,7 +47,9 @@ var permits = []string{
 
 // notOfMailbox: the sender, the command, the dialogue.
 var notOfMailbox = []string{
-	"$sender", "authorization failed", "authorization unknown", "you are not", "youre not", "sending from", "bounce to", "srs", "verp", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*",
+	"$sender", "authorization failed", "authorization unknown", "auth", "sasl*", "for smtp", "used for sending", "or ip",
+	"ip combination", "of this connection", "unknown mailbox error", "unknown recipient error", "unknown account server",
+	"unknown user server", "reason unknown", "you are not", "youre not", "sending from", "bounce to", "srs", "verp", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*",
 	"password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
 	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
@@ -72,7 +74,9 @@ var besideMailbox = []string{
 	"server address", "servers address", "network address", "host address", "not used for", "to a server", "to any server", "to a store",
 	"to any store", "to a node", "the cache", "in cache", "from cache", "the queue", "routing", "not configured to",
 	"not configured for", "not enabled to", "not enabled for", "not valid for", "domain that is", "$unknownadj $who error", "$absent $who error",
-	"your domain", "envelope*", "return address", "from address", "network", "orcpt", "on this mx", "you are using", "tag",
+	"your domain", "envelope*", "return address", "from address", "network", "orcpt", "in unknown state", "an unknown state", "cause", "list of recipients is",
+	"list of the recipients is", "unknown origin*", "unknown source*", "invalid mail is", "invalid message*", "unknown mail is",
+	"wrong server", "wrong host", "wrong port", "public", "monitored", "private", "on this mx", "you are using", "tag",
 	"$unknownadj .. for this $who", "$unknownadj .. for the $who", "$unknownadj .. of this $who", "$unknownadj .. of the $who",
 	"address of", "addresses of", "not set up to", "not set up for", "$part $absent", "$part is $absent", "$part was $absent", "$part $lacking", "$part is $lacking", "$domain is $absent",
 	"$domain was $absent", "$domain is $lacking", "$otherthing of $who", "$otherthing for $who",
@@ -235,6 +239,7 @@ var unknownRules = []Rule{
 			"is not here", "left the company", "left the organi*", "$who doesnt have a .. $box",
 			"$who does not have a .. $box",
 			"$unknownadj .. userid",
+			"unknown users", "nonexistent users", "nonexistent accounts",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
 			"another server", "another host", "new server", "other server",

@@ -70,6 +70,7 @@ var wordClasses = map[string][]string{
 		"no longer on this system", "no longer on our", "no longer known",
 		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "never heard of",
 		"not a member of domain", "not a member of this domain", "not a member of our domain", "not a member of the domain", "not local to this", "not local to our", "never provisioned",
+		"isnt on this", "isnt on our", "not in active directory", "no longer has an account", "no longer has a mailbox", "isnt recognized", "isnt recognised",
 	},
 	// mbox and missing: the plainest of who and absent.
 	"mbox": {
@@ -110,6 +111,7 @@ var wordClasses = map[string][]string{
 		"do not have a", "dont have a", "do not have", "does not have", "no record of", "no entry for", "does not know",
 		"dont know", "do not know", "not known",
 		"not a real", "not my",
+		"isnt a", "isnt an",
 	},
 	// lacking: what means an absent mailbox only where it stands beside its name.
 	"lacking": {
@@ -128,6 +130,7 @@ var wordClasses = map[string][]string{
 		"responder", "signature", "picture", "encoding", "prefix", "suffix", "hash", "key",
 		"configuration", "config", "type", "company", "provider", "organization", "organisation",
 		"format", "state", "owner", "permissions", "mailer", "router", "uid", "ticket", "rule",
+		"profile",
 	},
 	// gone: what is said of a mailbox that is shut. What is said of clients and
 	// messages too ("blocked", "rejected") is not among it.
