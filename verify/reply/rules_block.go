@@ -43,6 +43,7 @@ var greylistRules = []Rule{
 			"new sender", "try again in ten minutes", "not yet known sender",
 			"intentional policy rejection",
 			"not yet authorized to deliver", "mail is temporarily denied",
+			"not seen before", "never seen before",
 		},
 		Not: []string{
 			"$toomany .. $things", "$things .. $toomany", "$us .. $refused", "rate", "$dnsbl", "$box .. full",
@@ -266,7 +267,7 @@ var blockRules = []Rule{
 			"from your isp", "your mta .. $refused",
 			"rejected .. your ip", "server .. blocked", "forbidden by your ip", "access forbidden", "block for spam",
 			"sending host .. $refused", "remote host .. $refused", "your subnet", "host is locally blocked", "your country",
-			"country .. $refused", "country not allowed", "geographic*", "geoip", "geo blocked", "blocked country",
+			"country .. $refused", "country not allowed", "geographic*", "geoip", "geo blocked", "geo blocking", "blocked country",
 			"dynamic ip*", "dynamic address*", "dynamic host*", "dialup", "dial up", "dial in", "from your provider*",
 			"% .. deny", "% .. deferred", "black ip", "ips blocked", "dont like this host", "client disliked",
 			"client .. disliked", "residential ip*",
@@ -297,6 +298,7 @@ var blockRules = []Rule{
 			"trojan", "hijacked", "unexpected volume", "open relay", "open prox*", "openrelay", "directly to our",
 			"ip youre using",
 			"junkmail*",
+			"sender score",
 		},
 		Not: []string{
 			"open relay not allowed", "open relay is not allowed", "open relaying", "not an open relay", "rate of unsolicited", "unusual rate", "excessive unknown",
@@ -318,11 +320,12 @@ var blockRules = []Rule{
 			"been blocked", "blocked by",
 			"antyspam*", "антиспам*", "反垃圾", "垃圾邮件", "垃圾郵件", "迷惑メール", "스팸", "pourriel*",
 			"mail score", "message score", "messagescor*", "system has detected that this",
+			"scored too", "bayes*",
 		},
 		Not: []string{
 			"$sender .. blocked", "your email address .. blocked", "too many", "over quota", "unusual rate",
 			"rate limited", "does not want your mail", "refusing mail from",
-			"blocked by the recipient", "blocked by the user",
+			"blocked by the recipient", "blocked by the user", "user rules", "users rules", "recipients rules",
 		},
 	},
 	{

@@ -46,6 +46,7 @@ var rateRules = []Rule{
 			"relay sending limit", "greedy", "over rate", "transfer quota", "rate is too",
 			"message rate", "connection rate", "mail rate",
 			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit", "threshold exceeded",
+			"session limit*", "sessions limit*",
 		},
 		Not: []string{
 			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",
@@ -67,6 +68,7 @@ var rateRules = []Rule{
 			"hourly .. limit", "hourly",
 			"sending allowance", "sending limit*", "daily limit", "message count quota", "cumulative size quota", "throttling quota",
 			"message quota exceeded", "recipient count quota",
+			"quota for sender", "quota for the sender", "quota of the sender", "sender quota", "senders quota",
 		},
 		Not: []string{"mailbox"},
 	},
@@ -148,6 +150,7 @@ var quotaRules = []Rule{
 			"skrzynka przepelniona", "vol", "is vol", "full upp", "fuld", "postboks full", "plna", "schranka .. plna",
 			"megtelt", "doldu", "kotasi asildi", "kota asimi", "plina", "γεματο", "용량", "kapasitesi doldu",
 			"enough free space", "no free space",
+			"storage .. exhausted", "space .. exhausted", "quota exhausted", "allotted space", "allotted storage",
 		},
 		Not: []string{
 			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",

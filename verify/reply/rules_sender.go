@@ -29,6 +29,7 @@ var senderRules = []Rule{
 			"not wish to receive", "takes mail only from", "receiver denied", "receiver refused", "recipient denied your",
 			"recipient has banned", "recipient has blocked", "recipient blocked your", "user has blocked", "user has banned",
 			"only accepting mail from", "closed system",
+			"accepts only mail from", "accept only mail from", "external senders", "approval of sender*", "approval of the sender",
 		},
 		Not: []string{
 			"ip", wordIP, "your server", "relay*", "spf", "not a member of domain", "not a member of this domain",

@@ -166,6 +166,7 @@ var trafficRules = []Rule{
 			"domain .. not in our", "domain .. accepted list", "domain is not local",
 			"this server does not serve", "no mx .. for us", "not listed as a domain", "not hosting",
 			"not permitted to relay",
+			"domain is not one of ours", "mx does not serve", "mx doesnt serve",
 		},
 		Not: []string{
 			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "for that user", "for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database", "user unknown", "no such user", "in relay recipient table",
@@ -268,7 +269,7 @@ var policyRules = []Rule{
 			"refused the message", "message rejected by", "blocked you", "blocked your", "not allowed to receive mail",
 			"receiver denied your", "receiver refused your", "send only",
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
-			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "recipients rules", "rules of the recipient",
+			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "users rules", "recipients rules", "rules of the recipient",
 			"sending to .. has a policy",
 		},
 		Not: []string{
