@@ -143,7 +143,7 @@ var mailboxRules = []Rule{
 			"dead domain", "host address lookups failed", "illegal host domain name",
 		},
 		Not: slices.Concat(doubts, []string{
-			"$senderworld", "domain mailbox", "domain user", "allow list", "whitelist*", "allowlist*",
+			"$senderworld", "$usworld", "domain mailbox", "domain user", "allow list", "whitelist*", "allowlist*",
 			wordIP, "you send from", "sending from", "client", "helo", "reverse", "route .. mailbox", "route .. user", "route .. recipient", "at this host", "on this host", "your host", "sending host", "connecting host",
 			"remote host", "your domain",
 			"user unknown",

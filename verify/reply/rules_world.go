@@ -39,6 +39,11 @@ var besideMailboxWorld = []string{
 	"vardnamn*", "hostnam*", "主机", "主機", "ホスト", "hostnaam", "nom dhote", "message", "messages", "dienst", "opdracht*",
 	"$manyworld", "$loginworld", "$roomworld", "$outsideworld", "$aspectworld", "netz", "netze", "netzen", "netzwerk*", "reseau", "red",
 	"rede", "rete", "netwerk", "sieci", "adresa site", "сети", "сеть", "网络", "ネットワーク", "dynamisch*", "dynamique*", "dinamic*",
+	"betreff", "objet", "asunto", "assunto", "oggetto", "onderwerp", "тема", "主题", "主題", "件名",
+	"derzeit", "momentan", "spater", "spaeter", "plus tard", "actuellement", "mas tarde", "mais tarde", "piu tardi",
+	"al momento", "por el momento", "no momento", "pozniej", "позже", "позднее", "稍后", "稍後", "後ほど", "나중에",
+	"nimmt keine", "akzeptiert keine", "naccepte pas", "no acepta", "nao aceita", "non accetta", "accepteert geen",
+	"не принимает", "не приймає",
 	"dinamik", "dynamiczn*", "динамич*", "polecen*", "prikaz*", "komut*", "명령",
 }
 

@@ -229,6 +229,7 @@ var worldClasses = map[string][]string{
 		"avsender*", "lahettaj*", "felado*", "kuldo*", "expeditor*", "posiljatelj*", "posiljatel*", "gonderen*",
 		"gonderici*", "αποστολε*", "отправител*", "відправник*", "发件", "寄件", "发信", "發信", "送信者", "送信元",
 		"差出人", "보낸사람", "발신자", "발신인", "보내는사람", "nguoi gui",
+		"发送者", "發送者", "发送方", "发送人", "寄信人",
 	},
 	// shutWorld: what is said of a mailbox that is shut; much of it is said of us.
 	"shutworld": {
