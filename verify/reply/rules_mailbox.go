@@ -30,7 +30,8 @@ var syntaxWords = []string{
 	"must specify a domain", "invalid local part", "local part is invalid", "local part invalid", "syntactically .. $who",
 	"$who must be fully qualified", "nested brackets", "$who is not rfc*", "$who not rfc*", "$who violates rfc*",
 	"$who does not conform to rfc*", "$who doesnt conform to rfc*", "wrong format .. address", "invalid format .. address",
-	"bad format .. address", "restricted character* .. $who", "$who .. restricted character*", "no at sign", "missing at sign", "without at sign", "$who has no domain",
+	"bad format .. address", "restricted character* .. $who", "$who .. restricted character*", "syntax illegal", "improper recipient address",
+	"non printable character*", "no at sign", "missing at sign", "without at sign", "$who has no domain",
 }
 
 // noMX say that a domain has no mail host.

@@ -47,6 +47,7 @@ var rateRules = []Rule{
 			"message rate", "connection rate", "mail rate",
 			"resource forest", "more than .. connections", "send quota", "overlimit", "thread limit", "threshold exceeded",
 			"session limit*", "sessions limit*",
+			"reconnect to fast",
 		},
 		Not: []string{
 			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",

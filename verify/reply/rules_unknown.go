@@ -183,6 +183,8 @@ var unknownRules = []Rule{
 			"recipient verify failed", "failed recipient validation", "recipient verify failure", "@ is undeliverable",
 			"cannot route to @",
 			"deliver mail for @ anymore", "deliver mail for @ any more", "deliver mail to @ anymore", "deliver mail to @ any more",
+			"not listed in domino", "not found in domino",
+			"for one or more recipients @ 550 5 1 1",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
 	},
