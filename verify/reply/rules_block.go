@@ -168,7 +168,7 @@ var blockRules = []Rule{
 			"user .. is blocked", "blocked user", "blocked account", "account is locked", "mailbox is locked",
 		},
 		Not: []string{
-			"$namesus", "$sender", "spam*", "your", "policy", "sent to", "message blocked", "blocked by", "by the user",
+			"$namesus", "$sender", "envelope*", "spam*", "your", "policy", "sent to", "message blocked", "blocked by", "by the user",
 			"content", "temporar*", "migrat*", "by another", "again", "server", "store", "database", "session",
 		},
 	},

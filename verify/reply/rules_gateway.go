@@ -83,6 +83,7 @@ var gatewayRules = []Rule{
 		From:   "Barracuda: cuda_nsu",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsBarracuda, Plain: true,
 		Any: []string{"cuda nsu"},
+		Not: []string{"policy", "rejection", "abuse", "blocked", "temporar*", "relay*", "spam*", "quota", "try again"},
 	},
 	{
 		ID: "barracuda-blocked", Means: "our address is refused",

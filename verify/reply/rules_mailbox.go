@@ -145,7 +145,7 @@ var mailboxRules = []Rule{
 		},
 		Not: slices.Concat(doubts, []string{
 			"$senderworld", "$usworld", "domain mailbox", "domain user", "allow list", "whitelist*", "allowlist*",
-			wordIP, "you send from", "sending from", "client", "helo", "reverse", "route .. mailbox", "route .. user", "route .. recipient", "at this host", "on this host", "your host", "sending host", "connecting host",
+			wordIP, "temporar*", "you send from", "sending from", "client", "helo", "reverse", "route .. mailbox", "route .. user", "route .. recipient", "at this host", "on this host", "your host", "sending host", "connecting host",
 			"remote host", "your domain",
 			"user unknown",
 			"no such user", "mailbox not found", "$sender .. not exist", "user .. does not exist",
@@ -244,7 +244,8 @@ var codeRules = []Rule{
 		Enhanced: []string{"1.1", "1.6"},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
 			"later", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server", "your domain", "domain .. not", "not accepting", "too big", "private", "subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*",
+			"connection", "server", "your domain", "domain .. not", "not accepting", "$usworld", "your ip", "dns", "busy", "load", "prohibited", "tls", "certificate*",
+			"parameter*", "hostname", "relay*", "too big", "private", "subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*",
 			"group",
 		}),
 	},

@@ -52,7 +52,7 @@ var notOfMailbox = []string{
 	"unknown user server", "reason unknown", "you are not", "youre not", "sending from", "bounce to", "srs", "verp", "recipient command", "rcpt command", "user command", "unknown command", "invalid command", "not relay*",
 	"password", "credentials", "login", "envelope from", "envelope sender",
 	"header*", "send from", "your mailserver", "your mail server", "your server", "your host", "you are unknown",
-	"you are not known", "youre unknown", "your account", "your mailbox", "your email address", "your mail address",
+	"you are not known", "youre unknown", "your account", "your user account", "your mailbox", "user pass*", "unknown in cache", "your email address", "your mail address",
 	"policy for", "record for", "gateway user", "might be", "may be full", "may not exist", "might not exist", "or full",
 	"or mailbox full", "or mailbox is full", "or is full", "or over quota", "or blocked or", "rule imposed", "your mta", "your system", "bounces", "originating",
 	"$otherthing of the $who", "$otherthing of this $who", "$otherthing of that $who",
