@@ -74,6 +74,7 @@ var mailboxRules = []Rule{
 			"subscription has ended", "subscription .. has ended",
 			"not .. being accepted for this mailbox", "not .. accepted for this mailbox",
 			"subscription ended", "email not enabled for", "mail not enabled for", "mail service is not enabled for", "mail service not enabled for",
+			"owner has closed", "owner of this mailbox has closed", "owner of this account has closed",
 		},
 		Not: slices.Concat(doubts, permits, []string{
 			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline",

@@ -185,6 +185,7 @@ var unknownRules = []Rule{
 			"deliver mail for @ anymore", "deliver mail for @ any more", "deliver mail to @ anymore", "deliver mail to @ any more",
 			"not listed in domino", "not found in domino",
 			"for one or more recipients @ 550 5 1 1",
+			"in etc passwd", "no entry in directory for", "no entry in the directory for", "no forward path defined for",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
 	},
@@ -242,6 +243,7 @@ var unknownRules = []Rule{
 			"$who does not have a .. $box",
 			"$unknownadj .. userid",
 			"unknown users", "nonexistent users", "nonexistent accounts",
+			"@ has been replaced by", "address has been replaced by", "mailbox has been replaced by", "address has changed to", "no longer the address of",
 		},
 		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
 			"another server", "another host", "new server", "other server",

@@ -271,7 +271,7 @@ var wordClasses = map[string][]string{
 	// fault: faults of a dialogue, not of a recipient.
 	"fault": {
 		"syntax", "protocol", "nonmail", "non mail", "bad commands", "unrecognized", "unrecognised", "unknown commands",
-		"unknown command", "invalid commands", "noop", "noops", "rset", "unauthenticated commands", "smtp errors in dialogue",
+		"unknown command", "invalid commands", "noop", "noops", "rset", "rsets", "unauthenticated commands",
 	},
 	"domain": {
 		"domain", "domains", "host", "recipient domain", "recipients domain",
