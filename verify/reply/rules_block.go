@@ -73,7 +73,7 @@ var blockRules = []Rule{
 		},
 	},
 	{
-		ID: "auth-fault", Means: "AUTH at the wrong time or place, or in a way that is not known: a fault in the dialogue",
+		ID: "auth-fault", Means: "AUTH at the wrong time, or in a way that is not known: a fault in the dialogue",
 		From:   "RFC 4954 section 4: 501, 503, 504; Exim, OpenSMTPD, mox",
 		Reason: verdict.Unclassified, Codes: []int{501, 503, 504},
 		Any: []string{
@@ -82,13 +82,13 @@ var blockRules = []Rule{
 		},
 	},
 	{
-		ID: "too-many-faults", Means: "too many commands that are unknown, empty or malformed: faults in the dialogue, no rate",
+		ID: "too-many-faults", Means: "too many unknown or malformed commands: faults in the dialogue, no rate",
 		From:   "Exim: smtp_max_synprot_errors, smtp_accept_max_nonmail; Google Workspace SMTP error list, 5.5.1",
 		Reason: verdict.Unclassified, Digit: 5,
 		Any: []string{"too many $fault", "too many .. $fault"},
 		Not: []string{
-			"invalid recipients", "unknown recipients", "unknown users", "bad recipients", "recipient*", "per hour", "per minute",
-			"rate", "$dnsbl", "blocked",
+			"invalid recipients", "unknown recipients", "unknown users", "bad recipients", "recipient*", "per hour",
+			"per minute", "rate", "$dnsbl", "blocked",
 		},
 	},
 	{
@@ -96,8 +96,8 @@ var blockRules = []Rule{
 		From:   "Exchange Online NDR list: 5.4.316; sendmail, Exchange and qmail queues",
 		Reason: verdict.TemporaryFailure,
 		Any: []string{
-			"message expired", "message has expired", "queue expired", "delivery time expired", "delivery expired", "expired in queue",
-			"not be delivered for .. days", "not be delivered for .. hours",
+			"message expired", "message has expired", "queue expired", "delivery time expired", "delivery expired",
+			"expired in queue", "not be delivered for .. days", "not be delivered for .. hours",
 			"deferred no such file", "deferred connection", "deferred operation timed", "deferred name server",
 		},
 	},
@@ -119,8 +119,8 @@ var blockRules = []Rule{
 			"syntax mail", "syntax rcpt", "syntax data", "mail from must have", "rcpt to must have", "mail requires",
 			"rcpt requires", "unexpected argument*", "no parameters", "unrecognized parameter*",
 			"syntax error in command", "parameters not", "parameter not",
-			"before recipient", "before rcpt", "expected mail from", "expected rcpt to", "expected data", "expected ehlo",
-			"syntax ehlo", "syntax helo", "bad utf 8 syntax",
+			"before recipient", "before rcpt", "expected mail from", "expected rcpt to", "expected data",
+			"expected ehlo", "syntax ehlo", "syntax helo", "bad utf 8 syntax",
 		},
 	},
 	{
@@ -150,7 +150,8 @@ var blockRules = []Rule{
 			"temporary error validating", "temporary error .. dns", "temporary .. validation", "temporary spf",
 			"temporary dkim", "temporary dmarc", "server configuration error", "could not complete sender verify",
 			"temporary lookup failure", "spf temperror", "temporary dns", "dns timeout",
-			"spf lookup failure", "spf lookup failed", "spf lookup timed out", "spf no response", "could not complete recipient verify",
+			"spf lookup failure", "spf lookup failed", "spf lookup timed out", "spf no response",
+			"could not complete recipient verify",
 		},
 	},
 	{
@@ -168,8 +169,9 @@ var blockRules = []Rule{
 			"user .. is blocked", "blocked user", "blocked account", "account is locked", "mailbox is locked",
 		},
 		Not: []string{
-			"$namesus", "$sender", "envelope*", "spam*", "your", "policy", "sent to", "message blocked", "blocked by", "by the user",
-			"content", "temporar*", "migrat*", "by another", "again", "server", "store", "database", "session",
+			"$namesus", "$sender", "envelope*", "spam*", "your", "policy", "sent to", "message blocked", "blocked by",
+			"by the user", "content", "temporar*", "migrat*", "by another", "again", "server", "store", "database",
+			"session",
 		},
 	},
 	{
@@ -189,8 +191,9 @@ var blockRules = []Rule{
 		Any:    []string{"$dnsbl .. $sender", "$sender .. $dnsbl"},
 		Not: []string{
 			"badmailfrom", "domain is blacklisted", "address is blacklisted", "sender is blacklisted", "sender blacklisted",
-			"sender domain is blacklisted", "sender verify", "locally blacklisted", "sender address has been blacklisted",
-			"sender .. in my", "sender .. in our", "your domain has been blacklisted",
+			"sender domain is blacklisted", "sender verify", "locally blacklisted",
+			"sender address has been blacklisted", "sender .. in my", "sender .. in our",
+			"your domain has been blacklisted",
 		},
 	},
 	{
@@ -198,8 +201,8 @@ var blockRules = []Rule{
 		From:   "DNS lists: Spamhaus, SpamCop, UCEPROTECT, Barracuda, Abusix and others",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"$dnsbl", "listed at", "listed in", "listed on", "listed by", "is listed", "you are listed", "been listed", "on our list",
-			"delist*",
+			"$dnsbl", "listed at", "listed in", "listed on", "listed by", "is listed", "you are listed", "been listed",
+			"on our list", "delist*",
 		},
 		Not: []string{
 			"sender verify", "may be blacklisted", "does not want your mail", "$sender .. blacklisted",
@@ -267,14 +270,15 @@ var blockRules = []Rule{
 			"from your isp", "your mta .. $refused",
 			"rejected .. your ip", "server .. blocked", "forbidden by your ip", "access forbidden", "block for spam",
 			"sending host .. $refused", "remote host .. $refused", "your subnet", "host is locally blocked", "your country",
-			"country .. $refused", "country not allowed", "geographic*", "geoip", "geo blocked", "geo blocking", "blocked country",
-			"dynamic ip*", "dynamic address*", "dynamic host*", "dialup", "dial up", "dial in", "from your provider*",
-			"% .. deny", "% .. deferred", "black ip", "ips blocked", "dont like this host", "client disliked",
-			"client .. disliked", "residential ip*",
+			"country .. $refused", "country not allowed", "geographic*", "geoip", "geo blocked", "geo blocking",
+			"blocked country", "dynamic ip*", "dynamic address*", "dynamic host*", "dialup", "dial up", "dial in",
+			"from your provider*", "% .. deny", "% .. deferred", "black ip", "ips blocked", "dont like this host",
+			"client disliked", "client .. disliked", "residential ip*",
 			"generic hostname",
 			"generic rdns", "generic reverse", "dynamically assigned", "home user*", "consumer ip", "reject .. dynamic",
 			"invalid ip",
-			"forged ip*", "not allowed from %", "bad senders ip", "% is not .. authorized", "not accepting messages from your", "not accepting mail from your",
+			"forged ip*", "not allowed from %", "bad senders ip", "% is not .. authorized",
+			"not accepting messages from your", "not accepting mail from your",
 		},
 		Not: []string{
 			"$things .. limit", "rate limit*", "connection rate", "too many", "too much", "frequency", "relay*",
@@ -301,8 +305,9 @@ var blockRules = []Rule{
 			"sender score",
 		},
 		Not: []string{
-			"open relay not allowed", "open relay is not allowed", "open relaying", "not an open relay", "rate of unsolicited", "unusual rate", "excessive unknown",
-			"user account .. compromised", "too many recipients",
+			"open relay not allowed", "open relay is not allowed", "open relaying", "not an open relay",
+			"rate of unsolicited", "unusual rate", "excessive unknown", "user account .. compromised",
+			"too many recipients",
 		},
 	},
 	{
@@ -355,9 +360,9 @@ var blockRules = []Rule{
 		From:   "RFC 5321 section 4.1.4; Postfix: Helo command rejected",
 		Reason: verdict.ProbeBlocked,
 		Any: []string{
-			"helo command rejected", "helo", "ehlo", "badhelo", "syntactically invalid argument*", "need fully qualified hostname", "fully qualified host name",
-			"fully qualified hostname", "invalid greeting", "your greeting", "heloname", "hello domain", "hello name",
-			"localhost as helo",
+			"helo command rejected", "helo", "ehlo", "badhelo", "syntactically invalid argument*",
+			"need fully qualified hostname", "fully qualified host name", "fully qualified hostname",
+			"invalid greeting", "your greeting", "heloname", "hello domain", "hello name", "localhost as helo",
 		},
 		Not: []string{
 			"try again later closing connection", "send helo", "send ehlo", "say helo", "say ehlo", "send hello",
@@ -365,7 +370,8 @@ var blockRules = []Rule{
 			"before mail", "need helo", "expected helo", "wheres your", "issue helo", "issue ehlo",
 			"server configuration error", "temporary", "duplicate helo", "helo required", "hello first", "missing helo",
 			"no helo", "helo ehlo first", "ehlo helo first", "lookup failure", "must say", "without helo", "needs helo",
-			"requires helo", "callback setup failed", "please say", "helo or ehlo required", "ehlo required", "ehlo or helo required",
+			"requires helo", "callback setup failed", "please say", "helo or ehlo required", "ehlo required",
+			"ehlo or helo required",
 		},
 	},
 	{
@@ -410,7 +416,8 @@ var blockRules = []Rule{
 		Not: []string{
 			"recipient address rejected", "delivery restricted by policy error", "policy rejection",
 			"server configuration error", "recipients policy", "relay*",
-			"unresolvable rfc*", "user rules", "recipients rules", "rules of the recipient", "size of policies", "policy of the recipient", "recipient policy", "mail from .. rejected",
+			"unresolvable rfc*", "user rules", "recipients rules", "rules of the recipient", "size of policies",
+			"policy of the recipient", "recipient policy", "mail from .. rejected",
 		},
 	},
 }

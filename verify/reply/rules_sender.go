@@ -29,7 +29,8 @@ var senderRules = []Rule{
 			"not wish to receive", "takes mail only from", "receiver denied", "receiver refused", "recipient denied your",
 			"recipient has banned", "recipient has blocked", "recipient blocked your", "user has blocked", "user has banned",
 			"only accepting mail from", "closed system",
-			"accepts only mail from", "accept only mail from", "external senders", "approval of sender*", "approval of the sender",
+			"accepts only mail from", "accept only mail from", "external senders", "approval of sender*",
+			"approval of the sender",
 		},
 		Not: []string{
 			"ip", wordIP, "your server", "relay*", "spf", "not a member of domain", "not a member of this domain",
@@ -89,9 +90,10 @@ var senderRules = []Rule{
 			"remetente .. bloqueado", "remetente .. rejeitado", "mittente .. non", "mittente .. rifiutato",
 			"mittente sconosciuto", "отправител*", "发 件 人", "寄 件 者", "寄 件 人", "送 信 者", "送 信 元", "nadawc*", "afzender",
 			"avsandare", "afsender", "odesilatel*",
-			"blank from", "purported", "to have a postmaster", "your email address .. blacklisted", "sender .. black list", "valid from", "your domain has been blacklisted",
-			"accept bounces", "resolve $sender", "resolve the $sender",
-			"reject the postmaster", "must match authenticated", "mail from that domain", "email from that domain", "email from your domain", "email from this domain",
+			"blank from", "purported", "to have a postmaster", "your email address .. blacklisted",
+			"sender .. black list", "valid from", "your domain has been blacklisted", "accept bounces",
+			"resolve $sender", "resolve the $sender", "reject the postmaster", "must match authenticated",
+			"mail from that domain", "email from that domain", "email from your domain", "email from this domain",
 		},
 		Not: []string{
 			"does not accept mail from unknown", "sender ip", "unauthenticated sender*", "anti spoofing policy",

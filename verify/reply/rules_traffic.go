@@ -23,8 +23,8 @@ var trafficRules = []Rule{
 			"command syntax",
 		},
 		Not: []string{
-			"authenticat*", "starttls", "auth", "protocol violation .. ip", "blocked", "too many", "connection reset", "reset by peer",
-			"connection lost",
+			"authenticat*", "starttls", "auth", "protocol violation .. ip", "blocked", "too many", "connection reset",
+			"reset by peer", "connection lost",
 		},
 	},
 	{
@@ -58,8 +58,10 @@ var trafficRules = []Rule{
 			"service is currently unavailable", "cannot create output", "error writing", "cannot append",
 			"cannot access mailbox", "no route to host", "retry time not reached",
 			"input output error", "directory server", "loop", "loops", "message depth",
-			"mailer error", "mailloop*", "looping", "message loop*", "cant create user output", "cannot create user output", "connection .. broken", "there is no mdb", "deferred because", "unable to execute", "failed to execute",
-			"mailing list expansion problem", "list expansion failed", "can not open", "errno*", "temporary authentication failure", "recursive forwards",
+			"mailer error", "mailloop*", "looping", "message loop*", "cant create user output",
+			"cannot create user output", "connection .. broken", "there is no mdb", "deferred because",
+			"unable to execute", "failed to execute", "mailing list expansion problem", "list expansion failed",
+			"can not open", "errno*", "temporary authentication failure", "recursive forwards",
 		},
 		Not: []string{
 			"$box $gone", "user unknown", "no such user", "$box .. temporary locked", "account temporarily",
@@ -129,8 +131,8 @@ var trafficRules = []Rule{
 		Any: []string{
 			"not permitted to relay", "not allowed to relay", "not authorized to relay", "relaying denied",
 			"open relay not allowed", "open relay is not allowed", "not an open relay", "relay through", "mail gate",
-			"smtp of your provider", "smtp server of your provider", "smtp of your isp", "smtp server of your isp", "providers smtp", "isps smtp",
-			"weiterleitung nicht",
+			"smtp of your provider", "smtp server of your provider", "smtp of your isp", "smtp server of your isp",
+			"providers smtp", "isps smtp", "weiterleitung nicht",
 			"relay access denied", "no longer relays", "no longer relay", "dont relay", "do not relay", "doesnt relay", "does not relay",
 		},
 	},
@@ -169,8 +171,9 @@ var trafficRules = []Rule{
 			"domain is not one of ours", "mx does not serve", "mx doesnt serve",
 		},
 		Not: []string{
-			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "for that user", "for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database", "user unknown", "no such user", "in relay recipient table",
-			"relay recipient table",
+			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "for that user",
+			"for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database",
+			"user unknown", "no such user", "in relay recipient table", "relay recipient table",
 			"smtp auth", "relay limit*", "relay sending limit", "smtp relay",
 		},
 	},
@@ -269,8 +272,8 @@ var policyRules = []Rule{
 			"refused the message", "message rejected by", "blocked you", "blocked your", "not allowed to receive mail",
 			"receiver denied your", "receiver refused your", "send only",
 			"does not receive", "outgoing only", "noreply", "no reply", "unattended", "not monitored",
-			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "users rules", "recipients rules", "rules of the recipient",
-			"sending to .. has a policy",
+			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "users rules",
+			"recipients rules", "rules of the recipient", "sending to .. has a policy",
 			"not being accepted at this address", "you may not write to", "you may not send to",
 		},
 		Not: []string{

@@ -69,8 +69,10 @@ var wordClasses = map[string][]string{
 		"not have mailbox", "not have a mailbox", "not have an account", "not have account", "no longer on system",
 		"no longer on this system", "no longer on our", "no longer known",
 		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "never heard of",
-		"not a member of domain", "not a member of this domain", "not a member of our domain", "not a member of the domain", "not local to this", "not local to our", "never provisioned",
-		"isnt on this", "isnt on our", "not in active directory", "no longer has an account", "no longer has a mailbox", "isnt recognized", "isnt recognised",
+		"not a member of domain", "not a member of this domain", "not a member of our domain",
+		"not a member of the domain", "not local to this", "not local to our", "never provisioned", "isnt on this",
+		"isnt on our", "not in active directory", "no longer has an account", "no longer has a mailbox",
+		"isnt recognized", "isnt recognised",
 	},
 	// mbox and missing: the plainest of who and absent.
 	"mbox": {
@@ -143,8 +145,8 @@ var wordClasses = map[string][]string{
 		"temporarily inactive", "currently suspended", "currently disabled", "permanently disabled",
 		"not enabled", "isnt enabled", "no longer in use", "not in use", "no longer used", "abandoned", "decommissioned",
 		"obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
-		"no longer monitored", "no longer being monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered", "de registered",
-		"unsubscribed",
+		"no longer monitored", "no longer being monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered",
+		"de registered", "unsubscribed",
 		"no longer in service",
 	},
 	// shut: the same, but only side by side with the mailbox.
@@ -158,8 +160,9 @@ var wordClasses = map[string][]string{
 		"permanently closed", "is permanently closed", "no longer maintained", "is no longer maintained", "out of use",
 		"is out of use", "out of service", "is out of service", "not yet activated", "is not yet activated",
 		"no longer receives", "can no longer receive",
-		"temporarily limited", "is temporarily limited", "has been limited", "has been temporarily limited", "purged", "has been purged", "was purged",
-		"marked for deletion", "is marked for deletion", "scheduled for deletion", "is scheduled for deletion", "pending deletion", "is pending deletion", "in bad standing", "is in bad standing",
+		"temporarily limited", "is temporarily limited", "has been limited", "has been temporarily limited", "purged",
+		"has been purged", "was purged", "marked for deletion", "is marked for deletion", "scheduled for deletion",
+		"is scheduled for deletion", "pending deletion", "is pending deletion", "in bad standing", "is in bad standing",
 	},
 	// full: what is said of a mailbox without room.
 	"full": {
@@ -265,8 +268,8 @@ var wordClasses = map[string][]string{
 	},
 	// cannot: what stands before what could not be done.
 	"cannot": {
-		"cannot", "cant", "can not", "could not", "couldnt", "unable to", "not able to", "impossible to", "dont know how to",
-		"do not know how to",
+		"cannot", "cant", "can not", "could not", "couldnt", "unable to", "not able to", "impossible to",
+		"dont know how to", "do not know how to",
 	},
 	// fault: faults of a dialogue, not of a recipient.
 	"fault": {

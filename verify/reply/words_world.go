@@ -94,8 +94,8 @@ var worldClasses = map[string][]string{
 		// French
 		"pas ete trouve*", "non trouve", "non trouvee", "pas enregistre*", "pas reference*", "pas presente", "pas declare*",
 		"pas attribue*", "aucun compte", "aucun destinataire", "aucun abonne", "pas dutilisateur", "pas de compte",
-		"pas de destinataire", "nest plus chez", "plus chez nous", "ne correspond", "pas connue", "pas repertorie*", "non repertorie*",
-		"inexistants", "plus valide", "aucune adresse", "aucune bal",
+		"pas de destinataire", "nest plus chez", "plus chez nous", "ne correspond", "pas connue", "pas repertorie*",
+		"non repertorie*", "inexistants", "plus valide", "aucune adresse", "aucune bal",
 		"utilisateur inconnu", "destinataire inconnu", "adresse inconnue", "nexiste pas", "n existe pas", "nexiste plus",
 		"n existe plus", "inexistant", "inexistante", "destinataire invalide", "adresse invalide", "compte inconnu",
 		"pas de boite", "aucun utilisateur", "destinataire non trouve", "introuvable", "pas trouve",
@@ -197,7 +197,8 @@ var worldClasses = map[string][]string{
 		"존재하지않", "찾을수없", "khong ton tai", "ไม่พบ", "ไม่มีผู้ใช้", "ไม่มีบัญชี", "ไม่มีอีเมล", "ไม่มีที่อยู่", "존재하지",
 		"사용자가없", "사용자없", "계정이없", "주소가없", "메일함이없", "없는사용자",
 		"없는계정", "없는주소", "없는메일", "없는수신자", "등록되지않", "등록되어있지않",
-		"nicht mehr vorhanden", "plus valable", "ya no es valid*", "nao e mais valid*", "non e piu valid*", "niet meer geldig",
+		"nicht mehr vorhanden", "plus valable", "ya no es valid*", "nao e mais valid*", "non e piu valid*",
+		"niet meer geldig",
 	},
 	// hereWorld: a server that is where the mailbox is not; elsewhere a server
 	// that is named may be the one that is missing.
