@@ -318,7 +318,7 @@ var blockRules = []Rule{
 			"spam", "antispam*", "anti spam*", "spamassassin", "this message scored", "spam message", "spam detected", "spamlike", "spam like",
 			"looks like spam", "classified as", "likely suspicious", "message is suspicious", "flagged as",
 			"message blocked", "mail blocked", "email blocked",
-			"message has been blocked", "blocked by filter*", "blocked by policy", "content rejected",
+			"message has been blocked", "blocked by filter*", "blocked by policy", "content rejected", "content denied",
 			"rejected by content",
 			"content filter*", "content policy", "message content", "message refused by", "message filtered", "filtered",
 			"ers customized block", "blocked by recipients", "blocked for", "blocked by rbl", "is blocked", "was blocked",

@@ -58,7 +58,7 @@ var senderRules = []Rule{
 	},
 	{
 		ID: "sender", Means: "the sender address or domain is refused",
-		From:   "RFC 5321 section 3.3; Postfix: Sender address rejected; Exim: sender verify",
+		From:   "RFC 5321 section 3.3; Postfix: Sender address rejected, check_sender_mx_access; Exim: sender verify",
 		Reason: verdict.SenderRefused,
 		Any: []string{
 			"$sender .. $refusedsender", "$refusedsender $sender", "your address .. $refusedsender",
@@ -94,6 +94,7 @@ var senderRules = []Rule{
 			"sender .. black list", "valid from", "your domain has been blacklisted", "accept bounces",
 			"resolve $sender", "resolve the $sender", "reject the postmaster", "must match authenticated",
 			"mail from that domain", "email from that domain", "email from your domain", "email from this domain",
+			"loopback network", "broadcast network", "multicast network", "your rfc 1918", "bogus mx",
 		},
 		Not: []string{
 			"does not accept mail from unknown", "sender ip", "unauthenticated sender*", "anti spoofing policy",

@@ -275,6 +275,7 @@ var policyRules = []Rule{
 			"privacy settings", "privacy preferences", "$box has restricted", "user rules", "users rules",
 			"recipients rules", "rules of the recipient", "sending to .. has a policy",
 			"not being accepted at this address", "you may not write to", "you may not send to",
+			"recipient is unable to receive",
 		},
 		Not: []string{
 			"not a mailbox", "$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist", "user unknown",
