@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -34,15 +35,15 @@ func (r *Resolver) try(ctx context.Context, s *server, name string, qtype uint16
 	q.SetQuestion(name, qtype)
 	q.SetEdns0(ednsSize, false)
 	r.sight.asked(name)
-	m, err := r.exchange(ctx, "udp", s.addr, q)
+	m, err := r.exchange(ctx, "udp", s, q)
 	if err == nil && rejectsEDNS(m.Rcode) {
 		q.Extra = nil
 		q.Id = dns.Id()
-		m, err = r.exchange(ctx, "udp", s.addr, q)
+		m, err = r.exchange(ctx, "udp", s, q)
 	}
 	if err == nil && m.Truncated {
 		q.Id = dns.Id()
-		m, err = r.exchange(ctx, "tcp", s.addr, q)
+		m, err = r.exchange(ctx, "tcp", s, q)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("%w: cut, and over TCP: %w", errUnusable, err)
@@ -57,29 +58,55 @@ func rejectsEDNS(rcode int) bool {
 	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeBadVers
 }
 
-// exchange sends one query over a socket of its own (a new random port each
-// time, RFC 5452 section 9.2) and reads until its reply comes or r.wait is over:
-// whatever does not match the question is somebody else's and decides nothing.
-func (r *Resolver) exchange(ctx context.Context, network, addr string, q *dns.Msg) (*dns.Msg, error) {
+// exchange sends one query and reads its reply, for at most r.wait. A query over
+// UDP takes a socket that waits for one, or a new one with a port that the kernel
+// picks at random (RFC 5452 section 9.2).
+func (r *Resolver) exchange(ctx context.Context, network string, s *server, q *dns.Msg) (*dns.Msg, error) {
 	deadline := time.Now().Add(r.wait)
-	c, err := r.dial(ctx, network, addr)
+	if network == "udp" {
+		if k, ok := s.sockets.take(); ok {
+			m, err := r.converse(ctx, s, k, q, deadline)
+			if err == nil || ctx.Err() != nil || errors.Is(err, errUnusable) || errors.Is(err, os.ErrDeadlineExceeded) {
+				return m, err
+			}
+			q.Id = dns.Id() // the socket may be to blame, and a new one do
+		}
+	}
+	c, err := r.dial(ctx, network, s.addr)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
-	if err := c.SetDeadline(deadline); err != nil {
+	return r.converse(ctx, s, socket{c, time.Now()}, q, deadline)
+}
+
+// converse has one query answered over a socket: it reads until the reply comes,
+// for whatever does not match the question is somebody else's and decides
+// nothing. The socket is let wait for further queries or closed.
+func (r *Resolver) converse(ctx context.Context, s *server, k socket, q *dns.Msg, deadline time.Time) (m *dns.Msg, err error) {
+	_, packets := k.Conn.(net.PacketConn)
+	undisturbed := func() bool { return true }
+	defer func() {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errUnusable) {
+			s.sockets.drop()
+		}
+		if undisturbed() && err == nil && packets {
+			s.sockets.put(k)
+		} else {
+			_ = k.Close()
+		}
+	}()
+	if err := k.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
 	// Not before the deadline is set, which it may have to bring forward.
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	undisturbed = context.AfterFunc(ctx, func() { _ = k.SetDeadline(time.Unix(1, 0)) })
 
-	co := &dns.Conn{Conn: c}
+	co := &dns.Conn{Conn: k.Conn}
 	if err := co.WriteMsg(q); err != nil {
 		return nil, err
 	}
 	var buf []byte
-	if _, ok := c.(net.PacketConn); ok {
+	if packets {
 		pooled := r.packets.Get().(*[packetSize]byte)
 		defer r.packets.Put(pooled)
 		buf = pooled[:]

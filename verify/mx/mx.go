@@ -109,7 +109,8 @@ const (
 	// failureTTL: RFC 9520 section 3.2 wants 1 s to 5 min.
 	failureTTL = 5 * time.Second
 
-	// maxQueries bounds the sockets that are open at once.
+	// maxQueries bounds the queries that are under way at once, and the sockets
+	// that wait for more.
 	maxQueries = 1000
 	// maxCached bounds each of the caches.
 	maxCached = 50_000
@@ -178,7 +179,7 @@ func New(o Options) (*Resolver, error) {
 		if _, err := netip.ParseAddrPort(a); err != nil {
 			return nil, fmt.Errorf("name server %q: not an IP address and port", a)
 		}
-		r.servers = append(r.servers, &server{addr: a})
+		r.servers = append(r.servers, &server{addr: a, sockets: sockets{max: maxQueries / len(addrs)}})
 	}
 	if r.guard == nil {
 		r.guard = NewGuard(nil, nil, nil)
@@ -219,11 +220,14 @@ func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 
 // Close ends the lookups under way, whose askers get Outcome Failed, and waits
 // for their goroutines. Idempotent. A resolver that is not closed leaks
-// nothing once its last lookup has ended.
+// nothing half a minute after its last lookup has ended.
 func (r *Resolver) Close() {
 	r.routes.close()
 	r.addrs.close()
 	r.canaries.close()
+	for _, s := range r.servers {
+		s.sockets.close()
+	}
 }
 
 // Lookup never fails: what could not be found out is Outcome Failed, or Unasked

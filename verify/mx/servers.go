@@ -17,7 +17,8 @@ const resolvConf = "/etc/resolv.conf"
 
 // server is one name server.
 type server struct {
-	addr string
+	addr    string
+	sockets sockets
 
 	mu   sync.Mutex
 	down time.Time // until then it is asked last
