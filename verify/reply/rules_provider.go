@@ -72,6 +72,7 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft,
 		Enhanced: []string{"7.504"},
 		Any:      []string{"recipient address rejected access denied"},
+		Not:      []string{"relay*", "banned", "blocked", "policy"},
 	},
 	{
 		ID: "ms-policy-code", Means: "the recipient's side refuses: a list of theirs, or the recipient",
@@ -167,6 +168,7 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMicrosoft,
 		Enhanced: []string{"1.351"},
 		Any:      []string{"unknown recip*"},
+		Not:      []string{"$dnsbl", "blocked", "denied", "policy", "spam*", "554", wordIP, "relay*"},
 	},
 	{
 		ID: "ms-no-mailboxes", Means: "the domain is in a tenant that has no mailboxes",

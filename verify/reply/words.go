@@ -70,8 +70,10 @@ var wordClasses = map[string][]string{
 		"no longer on this system", "no longer on our", "no longer known",
 		"is a nonexistent", "unverifiable", "not deliverable here", "not any more", "never heard of",
 		"not a member of domain", "not a member of this domain", "not a member of our domain",
-		"not a member of the domain", "not local to this", "not local to our", "never provisioned", "isnt on this",
-		"isnt on our", "not in active directory", "no longer has an account", "no longer has a mailbox",
+		"not a member of the domain", "not local to this", "not local to our", "never provisioned",
+		"isnt on this server", "isnt on this system", "isnt on this host", "isnt on our server", "isnt on our servers",
+		"isnt on our system", "isnt on our systems", "not in active directory", "no longer has an account",
+		"no longer has a mailbox",
 		"isnt recognized", "isnt recognised",
 	},
 	// mbox and missing: the plainest of who and absent.
@@ -113,7 +115,6 @@ var wordClasses = map[string][]string{
 		"do not have a", "dont have a", "do not have", "does not have", "no record of", "no entry for", "does not know",
 		"dont know", "do not know", "not known",
 		"not a real", "not my",
-		"isnt a", "isnt an",
 	},
 	// lacking: what means an absent mailbox only where it stands beside its name.
 	"lacking": {
