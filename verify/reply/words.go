@@ -148,7 +148,6 @@ var wordClasses = map[string][]string{
 		"obsolete", "shut down", "due to inactivity", "for inactivity", "because of inactivity", "inactivity",
 		"no longer monitored", "no longer being monitored", "deprovisioned", "lapsed", "has lapsed", "deregistered",
 		"de registered", "unsubscribed",
-		"no longer in service",
 	},
 	// shut: the same, but only side by side with the mailbox.
 	"shut": {
@@ -160,7 +159,7 @@ var wordClasses = map[string][]string{
 		"was turned off", "switched off", "is switched off", "was switched off", "has been switched off", "has been revoked", "was revoked",
 		"permanently closed", "is permanently closed", "no longer maintained", "is no longer maintained", "out of use",
 		"is out of use", "out of service", "is out of service", "not yet activated", "is not yet activated",
-		"no longer receives", "can no longer receive",
+		"no longer receives", "can no longer receive", "no longer in service", "is no longer in service",
 		"temporarily limited", "is temporarily limited", "has been limited", "has been temporarily limited", "purged",
 		"has been purged", "was purged", "marked for deletion", "is marked for deletion", "scheduled for deletion",
 		"is scheduled for deletion", "pending deletion", "is pending deletion", "in bad standing", "is in bad standing",
@@ -266,6 +265,14 @@ var wordClasses = map[string][]string{
 	"needed": {
 		"required", "is required", "needed", "is needed", "necessary", "must", "mandatory", "first", "requires", "require",
 		"must be used", "obligatory", "please", "enforced", "needs", "only",
+	},
+	// some: what makes a refusal of all mail one of some mail, from some, or for some time.
+	"some": {
+		"from", "of", "over", "with", "without", "during", "through", "before", "on", "you", "that", "which", "when",
+		"by",
+		"via", "larger", "bigger", "above", "sent", "where", "this hour", "this minute", "this moment", "for other",
+		"for others", "containing", "at this", "at present", "until", "because", "in the clear", "in clear text",
+		"in plain", "in html", "now", "unless", "except", "under", "your", "as long", "today", "yet",
 	},
 	// cannot: what stands before what could not be done.
 	"cannot": {
