@@ -55,6 +55,7 @@ var doubts = []string{
 	"plugin", "timeout",
 	"timed out", "loop", "loops", "internal error", "server error", "spam*", "virus", "reputation", "captcha",
 	"determine whether", "disclose whether", "say whether", "tell whether", "know whether", "establish whether",
+	"not connect", "cannot connect", "cant connect", "couldnt connect", "unable to connect", "been failing",
 	"decide whether", "several $who", "several $unknownadj", "numerous", "probing", "$who attempts", "quota", "quotas",
 }
 
@@ -116,7 +117,8 @@ var mailboxRules = []Rule{
 			"system is not accepting",
 			"mail anymore $some", "mail any more $some", "messages anymore $some", "messages any more $some",
 			"owner has closed it to", "owner has closed it for", "has closed it to", "has closed it for",
-			"limited in", "limited to", "sends", "mx address", "used as",
+			"limited in", "limited to", "sends", "mx address", "used as", "unsubscribed from",
+			"removed from this list", "removed from the list", "barred you", "banned you", "blocked you", "before you send",
 			"real from", "forwarded email", "forwarded mail", "text email", "text mail", "for this connection",
 			"mail system for", "this mail exchanger",
 			"message .. purged", "messages .. purged", "mail to .. purged", "mail for .. purged",
@@ -257,7 +259,8 @@ var domainRules = []Rule{
 		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.2", "1.10"},
 		Not: []string{
-			"your host", "your domain", "return domain", "answer to", "helo", "user reject*", "denied", "policy",
+			"your host", "your domain", "your name", "return domain", "answer to", "helo", "user reject*", "denied",
+			"policy",
 			"blocked",
 			"spam*", "$sender",
 			"temporar*", "later", "not allowed", "not authorized",
@@ -294,6 +297,7 @@ var codeRules = []Rule{
 			"busy", "load", "prohibited", "tls", "certificate*", "parameter*", "hostname", "relay*", "too big",
 			"private", "subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*",
 			"group", "queue", "disk", "unwelcome", "web form", "storage", "down", "only", "ldap failure", "answered",
+			"unauthorized", "network", "agent", "transport",
 		}),
 	},
 	{
@@ -306,7 +310,7 @@ var codeRules = []Rule{
 			"temporar*", "try again", "later", "policy", "unavailable", "not available", "niedostepn*",
 			"receiving mail", "outside", "internal", "external", "until", "maintenance", "upgrade*", "message",
 			"refused", "denied",
-			"rejected", "spam*", "authoriz*", "colleagues", "members only", "dismounted", "internals",
+			"rejected", "spam*", "authoriz*", "colleagues", "members", "reserved", "repair*", "dismounted", "internals",
 			"encrypt*",
 		},
 	},

@@ -8,7 +8,8 @@ var worldClasses = map[string][]string{
 	"whoworld": {
 		"user*", "mailbox*", "recipient*", "account*", "address*", "email",
 		"empfang*", "empfaeng*", "benutzer*", "postfach*", "postfaech*", "adress*", "addressat*", "teilnehmer*",
-		"konto", "konten", "kontos", "adressaten", "hesabi", "kutusu", "отримувач*", "адресат*", "контакт*", "contul", "adresa",
+		"konto", "konten", "kontos", "adressaten", "hesabi", "kutusu", "отримувач*", "адресат*", "контакт*",
+		"потребител*", "contul", "adresa",
 		"contului", "labonne*", "laccount", "bal", "brevlad*", "kontoen", "kontot", "postkass*", "kayttaja*", "anvandar*", "회원", "해당사용자",
 		"mail ha", "indirizzi", "電子郵件",
 		"kunde*", "nutzer*", "mailadress*", "emailadress*",
@@ -79,6 +80,8 @@ var worldClasses = map[string][]string{
 	},
 	// absentWorld: what is said of a mailbox that is not there.
 	"absentworld": {
+		// Bulgarian
+		"няма такъв", "няма такава", "не съществува",
 		// German
 		"nicht registriert", "nicht eingetragen", "nicht eingerichtet", "nicht angelegt", "nicht verzeichnet",
 		"nicht ermittelt", "hier nicht gefuhrt", "hier nicht gefuehrt", "nicht gefuhrt", "nicht gefuehrt", "nicht hinterlegt",
