@@ -113,6 +113,8 @@ var mailboxRules = []Rule{
 			"window for", "$box for this domain", "$box of this domain",
 			"accepting mail $some", "accepting messages $some", "accepting any mail $some",
 			"accepting any messages $some",
+			"accepts mail $some", "receiving mail $some", "$otherthing is no longer accepting",
+			"system is no longer accepting",
 			"$otherthing not accepting", "$otherthing is not accepting", "system not accepting",
 			"system is not accepting",
 			"mail anymore $some", "mail any more $some", "messages anymore $some", "messages any more $some",
@@ -137,7 +139,7 @@ var mailboxRules = []Rule{
 		},
 		Not: slices.Concat(doubts, permits, notOfMailbox, passing, besideMailbox, []string{
 			"$box for this domain", "$box of this domain", "connection", "session", "channel", "port", "message", "messages", "mail from", "list", "lists", "relay*",
-			"policy", "$absent", "$part", "recipient domain",
+			"policy", "$absent", "$part", "recipient domain", "smtp account*", "smtp user*",
 		}),
 	},
 	{
