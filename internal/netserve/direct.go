@@ -6,7 +6,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"unsafe"
 )
 
 // directConn reads and writes by system calls of which Go's scheduler is not
@@ -15,6 +14,10 @@ import (
 // the process had nothing to do wakes the runtime's monitor thread, which then
 // looks around every 20 µs: beside an MTA that asks one recipient at a time that
 // costs the two of them as much as the answer (BenchmarkWarmPostfix).
+//
+// The price: while that thread sleeps, nobody takes the processor from a goroutine
+// that computes for long, as it would after 10 ms. None behind the doors does, and
+// any other system call (a dialogue, a line of the log) wakes the thread.
 //
 // Deadlines, Close and waiting for the peer are those of the connection itself.
 type directConn struct {
@@ -33,8 +36,8 @@ func direct(conn net.Conn) net.Conn {
 		return conn
 	}
 	d := &directConn{Conn: conn}
-	d.in = transfer{name: "read", call: syscall.SYS_READ, wait: raw.Read}
-	d.out = transfer{name: "write", call: syscall.SYS_WRITE, wait: raw.Write}
+	d.in = transfer{name: "read", call: read, wait: raw.Read}
+	d.out = transfer{name: "write", call: write, wait: raw.Write}
 	d.in.ready, d.out.ready = d.in.try, d.out.try
 	return d
 }
@@ -44,6 +47,8 @@ func (d *directConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	d.in.mu.Lock()
+	defer d.in.mu.Unlock()
 	n, err := d.in.do(p)
 	switch {
 	case err != nil:
@@ -54,8 +59,11 @@ func (d *directConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write writes all of p, or says how much of it, as net.Conn's does.
+// Write writes all of p, or says how much of it, as net.Conn's does. Of two at
+// once the second waits for the end of the first.
 func (d *directConn) Write(p []byte) (int, error) {
+	d.out.mu.Lock()
+	defer d.out.mu.Unlock()
 	written := 0
 	for written < len(p) {
 		n, err := d.out.do(p[written:])
@@ -78,21 +86,19 @@ func (d *directConn) failed(op string, err error) error {
 
 // transfer is one direction of a connection.
 type transfer struct {
-	name  string                            // of the system call
-	call  uintptr                           // its number
+	name  string // of the system call
+	call  func(fd uintptr, p []byte) (int, syscall.Errno)
 	wait  func(func(fd uintptr) bool) error // calls the function each time the socket may be ready
 	ready func(fd uintptr) bool             // try, bound once
 
-	mu    sync.Mutex // held by the caller that moves bytes
+	mu    sync.Mutex // held by the Read or Write that moves bytes
 	p     []byte
 	n     int
 	errno syscall.Errno
 }
 
-// do moves some of p, waiting until that is possible.
+// do moves some of p, waiting until that is possible. t.mu is held.
 func (t *transfer) do(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.p = p
 	err := t.wait(t.ready)
 	t.p = nil
@@ -108,14 +114,14 @@ func (t *transfer) do(p []byte) (int, error) {
 // try makes the call and reports whether it came to an end.
 func (t *transfer) try(fd uintptr) bool {
 	for {
-		n, _, errno := syscall.RawSyscall(t.call, fd, uintptr(unsafe.Pointer(&t.p[0])), uintptr(len(t.p)))
+		n, errno := t.call(fd, t.p)
 		switch errno {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
 			return false
 		}
-		t.n, t.errno = int(n), errno
+		t.n, t.errno = n, errno
 		return true
 	}
 }

@@ -90,6 +90,49 @@ func TestDirectMovesAll(t *testing.T) {
 	})
 }
 
+// Of writes at once none goes between the pieces of another.
+func TestDirectWritesWhole(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, ours, peer net.Conn) {
+		const size = 4 << 20 // more than a socket buffer holds
+		var wg sync.WaitGroup
+		for _, b := range []byte("abc") {
+			wg.Go(func() {
+				if _, err := ours.Write(bytes.Repeat([]byte{b}, size)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		got := make([]byte, size)
+		for range 3 {
+			if _, err := io.ReadFull(peer, got); err != nil {
+				t.Error(err)
+			} else if bytes.Count(got, got[:1]) != size {
+				t.Error("two writes are mixed")
+			}
+		}
+		wg.Wait()
+	})
+}
+
+// What was done before a write happened before the read of it, in both
+// directions; the race detector has to see that, too.
+func TestDirectOrdersMemory(t *testing.T) {
+	t.Parallel()
+	eachNetwork(t, func(t *testing.T, ours, peer net.Conn) {
+		for _, ends := range [][2]net.Conn{{ours, peer}, {peer, ours}} {
+			done := false
+			go func() {
+				done = true
+				_, _ = ends[0].Write([]byte{0})
+			}()
+			if _, err := ends[1].Read(make([]byte, 1)); err != nil || !done {
+				t.Errorf("done: %v, %v", done, err)
+			}
+		}
+	})
+}
+
 // Errors have the words and the kinds of net's own.
 func TestDirectErrors(t *testing.T) {
 	t.Parallel()
