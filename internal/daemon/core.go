@@ -197,7 +197,7 @@ func (c *Core) swap(cfg *Config) error {
 		return err
 	}
 	// An old resolver is not closed: its lookups end under the settings they
-	// began with, within their budget, and then nothing of it is left.
+	// began with, within their budget, and half a minute later nothing of it is left.
 	c.current.Store(s)
 	return nil
 }

@@ -76,13 +76,15 @@ func (r *Resolver) exchange(ctx context.Context, network string, s *server, q *d
 	if err != nil {
 		return nil, err
 	}
-	return r.converse(ctx, s, socket{c, time.Now()}, q, deadline)
+	return r.converse(ctx, s, socket{Conn: c, since: time.Now()}, q, deadline)
 }
 
 // converse has one query answered over a socket: it reads until the reply comes,
 // for whatever does not match the question is somebody else's and decides
 // nothing. The socket is let wait for further queries or closed.
-func (r *Resolver) converse(ctx context.Context, s *server, k socket, q *dns.Msg, deadline time.Time) (m *dns.Msg, err error) {
+func (r *Resolver) converse(
+	ctx context.Context, s *server, k socket, q *dns.Msg, deadline time.Time,
+) (m *dns.Msg, err error) {
 	_, packets := k.Conn.(net.PacketConn)
 	undisturbed := func() bool { return true }
 	defer func() {
@@ -101,6 +103,7 @@ func (r *Resolver) converse(ctx context.Context, s *server, k socket, q *dns.Msg
 	// Not before the deadline is set, which it may have to bring forward.
 	undisturbed = context.AfterFunc(ctx, func() { _ = k.SetDeadline(time.Unix(1, 0)) })
 
+	k.queries++
 	co := &dns.Conn{Conn: k.Conn}
 	if err := co.WriteMsg(q); err != nil {
 		return nil, err

@@ -6,11 +6,16 @@ import (
 	"time"
 )
 
-// socketLife is how long a UDP socket is used for further queries, and with it
-// its port, which nobody should be able to foresee (RFC 5452 section 9.2). One
-// that is kept could be found by a scan: of all 28,000 that Linux picks from that
-// takes as long, at the 1,000 a second of which it tells (icmp_msgs_per_sec).
-const socketLife = 30 * time.Second
+// A UDP socket is used for further queries for socketLife at most, and for
+// socketQueries, and with it its port, which nobody should be able to foresee
+// (RFC 5452 section 9.2). One that is kept could be found by a scan: of all
+// 28,000 that Linux picks from that takes half a minute, at the 1,000 a second of
+// which it tells (icmp_msgs_per_sec). One that serves more than a query a second
+// is given up before that; and who knows it has the ids of few queries to guess.
+const (
+	socketLife    = 30 * time.Second
+	socketQueries = 30
+)
 
 // sockets are the UDP sockets to one server that wait for its next query; each
 // serves one at a time. To open and close one costs the kernel more than the
@@ -21,17 +26,24 @@ type sockets struct {
 
 	mu     sync.Mutex
 	idle   []socket
-	sweep  *time.Timer // set while any waits
+	sweep  *time.Timer // set while any waits: for when the first of them is spent, or earlier
 	closed bool
 }
 
 // socket is one connection to a server.
 type socket struct {
 	net.Conn
-	since time.Time // it was opened
+	since   time.Time // it was opened
+	queries int       // it was used for
 }
 
-func (k socket) old() bool { return time.Since(k.since) >= socketLife }
+// spent reports that it may not be used again.
+func (k socket) spent() bool {
+	return k.queries >= socketQueries || time.Since(k.since) >= socketLife
+}
+
+// left is how long it may be used yet.
+func (k socket) left() time.Duration { return socketLife - time.Since(k.since) }
 
 // take returns a socket that waits; false where there is none. The caller puts
 // it back or closes it.
@@ -42,7 +54,7 @@ func (s *sockets) take() (socket, bool) {
 		k := s.idle[n-1]
 		s.idle[n-1] = socket{}
 		s.idle = s.idle[:n-1]
-		if !k.old() {
+		if !k.spent() {
 			return k, true
 		}
 		_ = k.Close()
@@ -51,36 +63,39 @@ func (s *sockets) take() (socket, bool) {
 }
 
 // put lets a socket on which no reply is outstanding wait for the next query, or
-// closes it where it has been open for long enough.
+// closes it where it is spent.
 func (s *sockets) put(k socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.idle) >= s.max || k.old() {
+	if s.closed || len(s.idle) >= s.max || k.spent() {
 		_ = k.Close()
 		return
 	}
 	s.idle = append(s.idle, k)
 	if s.sweep == nil {
-		s.sweep = time.AfterFunc(socketLife, s.expire)
+		s.sweep = time.AfterFunc(k.left(), s.expire)
 	}
 }
 
-// expire closes those that have been open for long enough.
+// expire closes those that are spent.
 func (s *sockets) expire() {
+	var spent []socket
+	defer func() { closeAll(spent) }() // when s.mu is free
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := s.idle[:0]
+	kept, next := s.idle[:0], socketLife
 	for _, k := range s.idle {
-		if k.old() {
-			_ = k.Close()
+		if k.spent() {
+			spent = append(spent, k)
 		} else {
 			kept = append(kept, k)
+			next = min(next, k.left())
 		}
 	}
 	clear(s.idle[len(kept):])
 	s.idle, s.sweep = kept, nil
 	if len(kept) > 0 {
-		s.sweep = time.AfterFunc(socketLife, s.expire)
+		s.sweep = time.AfterFunc(next, s.expire)
 	}
 }
 
@@ -88,25 +103,26 @@ func (s *sockets) expire() {
 // longer has say, the others may meet too.
 func (s *sockets) drop() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.dropLocked()
-}
-
-func (s *sockets) dropLocked() {
-	for _, k := range s.idle {
-		_ = k.Close()
-	}
-	clear(s.idle)
-	s.idle = s.idle[:0]
+	idle := s.idle
+	s.idle = nil
+	s.mu.Unlock()
+	closeAll(idle)
 }
 
 // close closes all that wait, and those that are put back later.
 func (s *sockets) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
-	s.dropLocked()
 	if s.sweep != nil {
 		s.sweep.Stop()
+	}
+	s.mu.Unlock()
+	s.drop()
+}
+
+// closeAll is called without the lock: a thousand take milliseconds.
+func closeAll(ks []socket) {
+	for _, k := range ks {
+		_ = k.Close()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -153,6 +154,21 @@ func TestSocketServesQueriesInTurn(t *testing.T) {
 	}
 }
 
+// A port that is asked often is given up long before its time.
+func TestSocketServesFewQueries(t *testing.T) {
+	t.Parallel()
+	var o opened
+	ask, _ := overWatched(t, &o, echo)
+	for i := range socketQueries + 1 {
+		if err := ask(fmt.Sprintf("n%d.test.", i)); err != nil {
+			t.Error(err)
+		}
+	}
+	if queries, open := o.counts(); !slices.Equal(queries, []int{socketQueries, 1}) || open != 1 {
+		t.Errorf("queries per socket: %v, %d open", queries, open)
+	}
+}
+
 // A socket that fails when it is used again (this host's address is another one
 // by now) costs nothing but a new one, and those beside it are not tried.
 func TestSocketFailsWhenUsedAgain(t *testing.T) {
@@ -167,7 +183,7 @@ func TestSocketFailsWhenUsedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, _ := r.servers[0].sockets.take()
-	r.servers[0].sockets.put(socket{spare, time.Now()})
+	r.servers[0].sockets.put(socket{Conn: spare, since: time.Now()})
 	r.servers[0].sockets.put(first)
 
 	if err := ask("second.test."); err != nil {
@@ -208,10 +224,34 @@ func TestSocketOfNoReplyIsClosed(t *testing.T) {
 // kept is a connection that only knows whether it is closed.
 type kept struct {
 	net.Conn
-	closed bool
+	shut atomic.Bool
 }
 
-func (k *kept) Close() error { k.closed = true; return nil }
+func (k *kept) Close() error { k.shut.Store(true); return nil }
+
+func (k *kept) closed() bool { return k.shut.Load() }
+
+// Half a minute after the last lookup none waits, whenever the others were opened.
+func TestSocketsGoInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := sockets{max: 3}
+		var all []*kept
+		for range 3 {
+			k := new(kept)
+			all = append(all, k)
+			s.put(socket{Conn: k, since: time.Now()})
+			time.Sleep(socketLife / 4)
+		}
+		time.Sleep(socketLife * 3 / 4)
+		synctest.Wait()
+		for i, k := range all {
+			if !k.closed() {
+				t.Errorf("socket %d is open half a minute after the last was opened", i)
+			}
+		}
+	})
+}
 
 // No socket is used for longer than its life, and none that waits stays open for
 // much longer; not more wait than may.
@@ -221,7 +261,7 @@ func TestSocketLife(t *testing.T) {
 		s := sockets{max: 2}
 		young := func() (*kept, socket) {
 			k := new(kept)
-			return k, socket{k, time.Now()}
+			return k, socket{Conn: k, since: time.Now()}
 		}
 		a, socketA := young()
 		time.Sleep(socketLife - time.Second)
@@ -230,8 +270,8 @@ func TestSocketLife(t *testing.T) {
 		s.put(socketB)
 		c, socketC := young()
 		s.put(socketC)
-		if a.closed || b.closed || !c.closed {
-			t.Errorf("of three sockets where two may wait, closed are %v %v %v", a.closed, b.closed, c.closed)
+		if a.closed() || b.closed() || !c.closed() {
+			t.Errorf("of three sockets where two may wait, closed are %v %v %v", a.closed(), b.closed(), c.closed())
 		}
 		if got, ok := s.take(); !ok || got.Conn != b {
 			t.Error("the socket that was put back last does not come first")
@@ -239,18 +279,19 @@ func TestSocketLife(t *testing.T) {
 		s.put(socketB)
 
 		time.Sleep(time.Second)
+		synctest.Wait()
 		got, ok := s.take()
 		if !ok || got.Conn != b {
 			t.Error("a socket of one second is not used")
 		}
-		if _, ok := s.take(); ok || !a.closed {
-			t.Errorf("a socket past its life is used: %v, closed: %v", ok, a.closed)
+		if _, ok := s.take(); ok || !a.closed() {
+			t.Errorf("a socket past its life is used: %v, closed: %v", ok, a.closed())
 		}
 
 		s.put(got)
 		time.Sleep(2 * socketLife)
 		synctest.Wait()
-		if !b.closed {
+		if !b.closed() {
 			t.Error("a socket waits for ever")
 		}
 		s.put(socketB)
