@@ -88,7 +88,7 @@ func (r *Resolver) converse(
 	_, packets := k.Conn.(net.PacketConn)
 	undisturbed := func() bool { return true }
 	defer func() {
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errUnusable) {
+		if err != nil && packets && ctx.Err() == nil && !errors.Is(err, errUnusable) {
 			s.sockets.drop()
 		}
 		if undisturbed() && err == nil && packets {

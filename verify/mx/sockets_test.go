@@ -2,6 +2,7 @@ package mx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -166,6 +167,33 @@ func TestSocketServesFewQueries(t *testing.T) {
 	}
 	if queries, open := o.counts(); !slices.Equal(queries, []int{socketQueries, 1}) || open != 1 {
 		t.Errorf("queries per socket: %v, %d open", queries, open)
+	}
+}
+
+// That a server cannot be asked over TCP says nothing about the UDP sockets.
+func TestSocketOutlivesFailureOfTCP(t *testing.T) {
+	t.Parallel()
+	var o opened
+	f := newFakeDNS(t, func(q *dns.Msg, _ bool, _ int) []*dns.Msg {
+		m := reply(q, dns.RcodeSuccess)
+		m.Truncated = true
+		return []*dns.Msg{m}
+	})
+	r := newTest(t, Options{
+		Servers: []string{f.addr}, Budget: time.Minute, patience: time.Minute,
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if network == "tcp" {
+				ours, theirs := net.Pipe()
+				return ours, theirs.Close()
+			}
+			return o.Dial(ctx, network, addr)
+		},
+	})
+	if _, err := r.try(t.Context(), r.servers[0], "cut.test.", dns.TypeA); !errors.Is(err, errUnusable) {
+		t.Error(err)
+	}
+	if _, open := o.counts(); open != 1 {
+		t.Errorf("%d sockets open", open)
 	}
 }
 
