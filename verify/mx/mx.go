@@ -109,8 +109,8 @@ const (
 	// failureTTL: RFC 9520 section 3.2 wants 1 s to 5 min.
 	failureTTL = 5 * time.Second
 
-	// maxQueries bounds the queries that are under way at once, and the sockets
-	// that wait for more.
+	// maxQueries bounds the queries that are under way at once; no more sockets
+	// than that wait for further ones, beside those in use.
 	maxQueries = 1000
 	// maxCached bounds each of the caches.
 	maxCached = 50_000
@@ -175,11 +175,12 @@ func New(o Options) (*Resolver, error) {
 		slots:  make(chan struct{}, maxQueries),
 		wait:   cmp.Or(o.patience, tryTimeout),
 	}
+	idle := idleLimit(openFiles()) / len(addrs)
 	for _, a := range addrs {
 		if _, err := netip.ParseAddrPort(a); err != nil {
 			return nil, fmt.Errorf("name server %q: not an IP address and port", a)
 		}
-		r.servers = append(r.servers, &server{addr: a, sockets: sockets{max: maxQueries / len(addrs)}})
+		r.servers = append(r.servers, &server{addr: a, sockets: sockets{max: idle}})
 	}
 	if r.guard == nil {
 		r.guard = NewGuard(nil, nil, nil)

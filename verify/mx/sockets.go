@@ -3,6 +3,7 @@ package mx
 import (
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -16,6 +17,19 @@ const (
 	socketLife    = 30 * time.Second
 	socketQueries = 30
 )
+
+// openFiles is how many descriptors this process may have.
+func openFiles() uint64 {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return limit.Cur
+}
+
+// idleLimit is how many sockets may wait, over all servers, where so many
+// descriptors may be open: the dialogues and the doors need theirs.
+func idleLimit(files uint64) int { return int(min(files/8, maxQueries)) }
 
 // sockets are the UDP sockets to one server that wait for its next query; each
 // serves one at a time. To open and close one costs the kernel more than the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"sync"
@@ -246,6 +247,16 @@ func TestSocketOfNoReplyIsClosed(t *testing.T) {
 	}
 	if queries, open := o.counts(); !slices.Equal(queries, []int{1, 1}) || open != 1 {
 		t.Errorf("queries per socket: %v, %d open", queries, open)
+	}
+}
+
+// Sockets that wait leave the descriptors to the dialogues.
+func TestIdleLimit(t *testing.T) {
+	t.Parallel()
+	for files, want := range map[uint64]int{0: 0, 1024: 128, 4096: 512, 65536: maxQueries, math.MaxUint64: maxQueries} {
+		if got := idleLimit(files); got != want {
+			t.Errorf("%d may wait where %d files may be open, want %d", got, files, want)
+		}
 	}
 }
 
