@@ -18,8 +18,8 @@ var gatewayRules = []Rule{
 		From:   "Mimecast: SMTP error codes",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMimecast,
 		Any: []string{
-			"csi mimecast", "zen mimecast", "host network not allowed", "ip temporarily blacklisted", "envelope rejected",
-			"dmarc sender invalid", "local cidr blocked", "local rbl blocked", "anti spoofing",
+			"csi mimecast", "zen mimecast", "host network not allowed", "ip temporarily blacklisted",
+			"envelope rejected", "dmarc sender invalid", "local cidr blocked", "local rbl blocked", "anti spoofing",
 		},
 	},
 	{

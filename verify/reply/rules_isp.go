@@ -30,8 +30,8 @@ var ispRules = []Rule{
 		From:   "Orange: OFR004_104, OFR005_104; La Poste: the same numbers",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsOrange,
 		Any: []string{
-			"ofr004 104", "ofr004 105", "ofr005 104", "ofr005 105", "lpn004 104", "lpn004 105", "lpn005 104", "lpn005 105",
-			"ofr 109", "ofr004 109",
+			"ofr004 104", "ofr004 105", "ofr005 104", "ofr005 105", "lpn004 104", "lpn004 105", "lpn005 104",
+			"lpn005 105", "ofr 109", "ofr004 109",
 		},
 	},
 	{
@@ -159,8 +159,8 @@ var ispRules = []Rule{
 		From:   "NetEase: error codes HL, RP, MI",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsNetEase,
 		Any: []string{
-			"hl icc", "hl ifc", "rp orq", "rp rcl", "mi cel", "rp cel", "rp drc", "rp trc", "mi dmc", "mi sfq", "rp qrc",
-			"mi nhd", "mi stc", "mi ccl", "rp ccl",
+			"hl icc", "hl ifc", "rp orq", "rp rcl", "mi cel", "rp cel", "rp drc", "rp trc", "mi dmc", "mi sfq",
+			"rp qrc", "mi nhd", "mi stc", "mi ccl", "rp ccl",
 		},
 	},
 	{

@@ -281,8 +281,8 @@ var providerRules = []Rule{
 		From:   "Yahoo sender hub: TSS, TS, IPTS, BL",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{
-			"tss02", "tss04", "tss05", "tss07", "tss09", "tss11", "tss12", "tss13", "ts01", "ts02", "ts03", "ts04", "ipts*",
-			"bl21", "bl23", "tssbl*", "permanently deferred", "help yahoo com .. defer*",
+			"tss02", "tss04", "tss05", "tss07", "tss09", "tss11", "tss12", "tss13", "ts01", "ts02", "ts03", "ts04",
+			"ipts*", "bl21", "bl23", "tssbl*", "permanently deferred", "help yahoo com .. defer*",
 		},
 	},
 	{
@@ -298,8 +298,8 @@ var providerRules = []Rule{
 		From:   "AOL postmaster pages: codes in brackets",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{
-			"con b1", "con b2", "hvu b1", "hvu b2", "rly b1", "rly b2", "rly bd", "rly bl", "rly nw", "rly ov", "rly sn",
-			"dyn t1", "dyn t2", "dns nr", "dns b1", "dns b2",
+			"con b1", "con b2", "hvu b1", "hvu b2", "rly b1", "rly b2", "rly bd", "rly bl", "rly nw", "rly ov",
+			"rly sn", "dyn t1", "dyn t2", "dns nr", "dns b1", "dns b2",
 		},
 	},
 
@@ -336,8 +336,8 @@ var providerRules = []Rule{
 		From:   "postmaster.gmx.net: error messages",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsGMX,
 		Any: []string{
-			"policy restrictions", "policy violations", "policy reasons", "block listed", "bad dns ptr", "no smtp service",
-			"ip address", "nemesis esmtp service not available", "dialup", "spam*",
+			"policy restrictions", "policy violations", "policy reasons", "block listed", "bad dns ptr",
+			"no smtp service", "ip address", "nemesis esmtp service not available", "dialup", "spam*",
 		},
 	},
 	{
