@@ -147,7 +147,7 @@ func TestDirectErrors(t *testing.T) {
 			t.Errorf("%d bytes written after the deadline", n)
 		}
 
-		// A deadline that is set while the read waits ends it.
+		// A deadline that is set beside the read, before it waits or then, ends it.
 		_ = ours.SetDeadline(time.Time{})
 		waited := make(chan error)
 		go func() {
@@ -177,7 +177,7 @@ func TestDirectErrors(t *testing.T) {
 	})
 }
 
-// Closing ends a read that waits.
+// Closing beside a read, before it waits or then, ends it.
 func TestDirectClosedBesides(t *testing.T) {
 	t.Parallel()
 	eachNetwork(t, func(t *testing.T, ours, _ net.Conn) {
