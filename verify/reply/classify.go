@@ -55,34 +55,30 @@ func (t *table) judge(q question, stage verdict.Stage, lines []string) Class {
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
 	s.reset(int(t.phrases.last))
-	for _, line := range lines {
+	for i, line := range lines {
 		_, text := cutEnhanced(line, q.code)
-		s.text = appendWords(s.text, text)
+		s.text = appendLine(s.text, lines[:i], text)
 		if q.enhanced.IsZero() {
 			q.enhanced = hashEnhanced(line, q.code)
 		}
 	}
 	t.phrases.run(&s.scan)
-	clear(s.wanted)
-	for _, i := range t.always {
-		s.wanted[i/64] |= 1 << (i % 64)
-	}
-	for _, step := range s.touched {
-		for _, i := range t.byStep[step] {
-			s.wanted[i/64] |= 1 << (i % 64)
-		}
-	}
+	t.ask(s)
+	namesUs := s.found(t.namesUs)
 	for w, word := range s.wanted {
 		for ; word != 0; word &= word - 1 {
-			rule := &t.rules[w*64+bits.TrailingZeros64(word)]
-			if rule.meets(q, &s.scan) {
-				return rule.class(q, s.found(t.namesUs))
+			i := w*64 + bits.TrailingZeros64(word)
+			rule := &t.rules[i]
+			if s.hits[i]&^s.vetoes[i]&rule.hears != 0 && rule.meets(q, &s.scan) {
+				return rule.class(q, namesUs)
 			}
 		}
 	}
-	return last(q, stage, s.found(t.namesUs))
+	return last(q, stage, namesUs)
 }
 
+// meets reports whether a reply meets all conditions but those of Any, Not and
+// Nowhere.
 func (c *compiled) meets(q question, s *scan) bool {
 	switch {
 	case c.At == Early && !q.early, c.At == AtRcpt && q.early:
@@ -102,7 +98,7 @@ func (c *compiled) meets(q question, s *scan) bool {
 	case len(c.and) > 0 && !slices.ContainsFunc(c.and, s.found):
 		return false
 	}
-	return !slices.ContainsFunc(c.not, s.found)
+	return true
 }
 
 func (e Enhanced) in(r enhancedRange) bool {

@@ -4,7 +4,10 @@
 // that contradicts itself gets a [ProtocolError], never a guess. Classify then
 // answers one question about a well-formed reply: what does it mean, whom is
 // it about, and is it meant for good. The meanings stand in one ordered table,
-// which [Rules] hands out for the documentation.
+// which [Rules] hands out for the documentation. A reply is read sentence by
+// sentence: a phrase is found within one, and most words that forbid a meaning
+// forbid it in theirs. What speaks of us, of a rate or of a moment does so
+// wherever it stands.
 //
 // The package does no I/O, keeps no state, and turns nothing into a verdict: a
 // class says what a server claims, and whether that is believed (its control,

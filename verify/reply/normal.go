@@ -1,7 +1,6 @@
 package reply
 
 import (
-	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,22 +15,33 @@ const (
 	wordNull    = "<>" // the null sender (RFC 5321 section 4.5.5)
 )
 
+// What stands between two words instead of a space. Both are less than one.
+const (
+	endsSentence = '\n'
+	startsURL    = '\t' // what follows, to the end of the sentence, is a URL
+)
+
 // maxToken bounds the look-ahead for an address; RFC 5321 allows 254 octets.
 const maxToken = 320
 
 // appendWords appends the words of a text to dst: lower case, accents folded
 // to their base letters, punctuation dropped, one space between words, each
-// CJK rune a word of its own, addresses and IP addresses replaced. It returns
-// dst, which never ends with a space.
+// CJK rune a word of its own, addresses and IP addresses replaced; a URL is a
+// sentence of its own. It returns dst, which may end with the end of a sentence
+// but not with a space.
 func appendWords(dst []byte, text string) []byte {
 	hasAt := strings.IndexByte(text, '@') >= 0
 	inWord := false
+	urlEnd := len(text) + 1
 	emit := func(word string) {
 		dst = append(space(dst), word...)
 		inWord = false
 	}
 	for i := 0; i < len(text); {
 		c := text[i]
+		if i >= urlEnd {
+			dst, urlEnd, inWord = separate(dst, endsSentence), len(text)+1, false
+		}
 		if c >= utf8.RuneSelf {
 			r, n := decode(text[i:])
 			i += n
@@ -43,6 +53,9 @@ func appendWords(dst []byte, text string) []byte {
 				emit(word)
 				i += n
 				continue
+			}
+			if n := urlLen(text[i:]); n > 0 && i+n < urlEnd {
+				dst, urlEnd = separate(dst, startsURL), i+n
 			}
 		}
 		switch {
@@ -56,21 +69,108 @@ func appendWords(dst []byte, text string) []byte {
 			}
 			dst = append(dst, c)
 		case c == '\'' || c == '`': // doesn't, n'existe
-		case c == '-' && inWord && (bytes.Equal(dst, []byte("e")) || bytes.HasSuffix(dst, []byte(" e"))): // e-mail
+		case c == '-' && inWord && isE(dst): // e-mail
+		case stops(text, i):
+			dst, inWord = separate(dst, endsSentence), false
 		default:
 			inWord = false
 		}
 		i++
+	}
+	if urlEnd <= len(text) {
+		dst = separate(dst, endsSentence)
 	}
 	return dst
 }
 
 // space ends the word before, if there is one.
 func space(dst []byte) []byte {
-	if n := len(dst); n > 0 && dst[n-1] != ' ' {
+	if n := len(dst); n > 0 && dst[n-1] > ' ' {
 		return append(dst, ' ')
 	}
 	return dst
+}
+
+// separate ends the sentence before, if there is one.
+func separate(dst []byte, by byte) []byte {
+	switch n := len(dst); {
+	case n > 0 && dst[n-1] <= ' ':
+		dst[n-1] = by
+	case n > 0, by == startsURL:
+		dst = append(dst, by)
+	}
+	return dst
+}
+
+// isE reports whether the last word is "e".
+func isE(dst []byte) bool {
+	n := len(dst)
+	return dst[n-1] == 'e' && (n == 1 || dst[n-2] <= ' ')
+}
+
+// stops reports whether the mark at i ends a sentence. A full stop does not
+// within a name or a number, after a single letter (e.g.), nor in an ellipsis,
+// which many servers write after the address.
+func stops(text string, i int) bool {
+	if i+1 < len(text) && strings.IndexByte(" )]\"'", text[i+1]) < 0 {
+		return false
+	}
+	switch text[i] {
+	case '!', '?', ';':
+		return true
+	case '.':
+		return i > 1 && strings.IndexByte(` ."'`, text[i-1]) < 0 && (text[i-1] < 'A' || isWord(text[i-2]))
+	}
+	return false
+}
+
+func isWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf
+}
+
+// appendLine appends the words of a line of a reply, which stands after others.
+func appendLine(dst []byte, before []string, line string) []byte {
+	if n := len(before); n > 0 && beginsSentence(before[n-1], line) {
+		dst = separate(dst, endsSentence)
+	}
+	return appendWords(dst, line)
+}
+
+// beginsSentence reports whether a line begins a sentence, whatever the line
+// before ends with: many servers break their lines within one.
+func beginsSentence(before, line string) bool {
+	before, line = strings.TrimRight(before, " "), strings.TrimLeft(line, " ")
+	if line == "" {
+		return true
+	}
+	if strings.HasSuffix(before, ",") || strings.HasSuffix(before, ":") {
+		return false
+	}
+	first, n := decode(line)
+	second, _ := decode(line[n:])
+	return unicode.IsUpper(first) && unicode.IsLower(second)
+}
+
+// urlLen returns the length of the URL that a text begins with, 0 for none.
+func urlLen(text string) int {
+	if c := text[0] | 0x20; c != 'h' && c != 'w' {
+		return 0
+	}
+	if !hasPrefixFold(text, "http://") && !hasPrefixFold(text, "https://") && !hasPrefixFold(text, "www.") {
+		return 0
+	}
+	n := strings.IndexAny(text, " <>\"()")
+	if n < 0 {
+		n = len(text)
+	}
+	for strings.IndexByte(".,;!?", text[n-1]) >= 0 {
+		n--
+	}
+	return n
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // decode reads one rune; a byte that is no UTF-8 is taken for Latin-1, which
@@ -88,6 +188,8 @@ func appendRune(dst []byte, r rune, inWord bool) ([]byte, bool) {
 	switch {
 	case r == '’', r >= 0x300 && r <= 0x36f: // an accent that stands by itself (NFD)
 		return dst, inWord
+	case r == '。', r == '！', r == '？', r == '；':
+		return separate(dst, endsSentence), false
 	case !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r):
 		return dst, false
 	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai):

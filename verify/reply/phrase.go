@@ -13,8 +13,9 @@ import (
 //	$who .. $absent       a word of one class, and within maxGap words one of another
 //	@ % <>                an address, an IP address, the null sender
 //
-// All phrases are found in one pass over the text: the literals stand in one
-// trie that is walked from the start of each word, and each literal found
+// A phrase is found within one sentence: none begins in one and ends in the
+// next. All phrases are found in one pass over the text: the literals stand in
+// one trie that is walked from the start of each word, and each literal found
 // advances the phrases that wait for it.
 
 // maxGap is how many words ".." may stand for.
@@ -229,22 +230,49 @@ func (p *phrases) settle() {
 	}
 }
 
+// sentences is a set of the sentences of a reply, by bit. The last bit stands
+// for all URLs, the one before it for all sentences from the 63rd on.
+type sentences uint64
+
+const (
+	everySentence sentences = 1<<64 - 1
+	inURL         sentences = 1 << 63
+	lateSentence  sentences = 1 << 62
+)
+
 // scan is the state of one pass. Its slices are reused from reply to reply.
 type scan struct {
 	text    []byte
-	end     []uint16 // step → 1 + the word after its latest match, 0 for none
+	end     []uint16    // step → 1 + the word after its latest match, 0 for none
+	in      []sentences // step → where it was found, if it was
 	touched []uint16
 	words   int // in text
+
+	begin   int       // first word of the sentence that is read
+	counted sentences // that sentence, URLs not counted
+	current sentences // that sentence
 }
 
 func (s *scan) reset(steps int) {
 	if len(s.end) <= steps {
-		s.end = make([]uint16, steps+1)
+		s.end, s.in = make([]uint16, steps+1), make([]sentences, steps+1)
 	}
 	for _, t := range s.touched {
 		s.end[t] = 0
 	}
 	s.touched, s.text = s.touched[:0], s.text[:0]
+	s.begin, s.counted, s.current = 0, 1, 1
+}
+
+// sentence begins a sentence at a word.
+func (s *scan) sentence(word int, url bool) {
+	s.begin = word
+	if url {
+		s.current = inURL
+		return
+	}
+	s.counted = min(s.counted<<1, lateSentence)
+	s.current = s.counted
 }
 
 func (s *scan) found(step uint16) bool { return s.end[step] != 0 }
@@ -254,8 +282,11 @@ func (p *phrases) run(s *scan) {
 	word := 0
 	for i := 0; i < len(s.text); word++ {
 		p.walk(s, s.text[i:], word)
-		for i < len(s.text) && s.text[i] != ' ' {
+		for i < len(s.text) && s.text[i] > ' ' {
 			i++
+		}
+		if i < len(s.text) && s.text[i] != ' ' {
+			s.sentence(word+1, s.text[i] == startsURL)
 		}
 		i++
 	}
@@ -271,7 +302,7 @@ func (p *phrases) walk(s *scan, text []byte, word int) {
 		if at.prefix != 0 {
 			p.hit(s, at.prefix, word)
 		}
-		if at.whole != 0 && (i == len(text) || text[i] == ' ') {
+		if at.whole != 0 && (i == len(text) || text[i] <= ' ') {
 			p.hit(s, at.whole, word)
 		}
 		if i == len(text) {
@@ -295,16 +326,16 @@ func (p *phrases) hit(s *scan, lit uint16, word int) {
 func (p *phrases) take(s *scan, steps []step, word, end int) {
 	for _, st := range steps {
 		if st.after != 0 {
-			if !s.found(st.after) {
-				continue
-			}
-			if d := word - int(s.end[st.after]-1); d < 0 || d > int(st.gap) {
+			from := int(s.end[st.after]) - 1
+			if from <= s.begin || from > word || word-from > int(st.gap) {
 				continue
 			}
 		}
 		if !s.found(st.to) {
 			s.touched = append(s.touched, st.to)
+			s.in[st.to] = 0
 		}
 		s.end[st.to] = uint16(end + 1)
+		s.in[st.to] |= s.current
 	}
 }

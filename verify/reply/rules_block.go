@@ -22,7 +22,7 @@ var greylistRules = []Rule{
 			"greylist*", "graylist*", "grey list*", "gray list*", "greylst*", "postgrey", "graulist*", "greypass",
 			"grey", "gray", "tripl*", "triplet", "sqlgrey", "liste grise",
 		},
-		Not: []string{"$toomany .. connections", "$dnsbl", "unable to execute", "failed to execute"},
+		Nowhere: []string{"$toomany .. connections", "$dnsbl", "unable to execute", "failed to execute"},
 	},
 	{
 		ID: "greylisted-early", Means: "greylisting of the client, before any recipient is named",
@@ -42,10 +42,10 @@ var greylistRules = []Rule{
 			"try again in ten minutes", "not yet known sender", "intentional policy rejection",
 			"not yet authorized to deliver", "mail is temporarily denied", "not seen before", "never seen before",
 		},
-		Not: []string{
+		Nowhere: []string{
 			"$toomany .. $things", "$things .. $toomany", "$us .. $refused", "rate", "$dnsbl", "$box .. full",
-			"rate limit*", "spam*", "limit", "limits", "overload*", "internal error", "system error", "lookup failure",
-			"throttl*",
+			"rate limit*", "spam*", "limit", "limits", "overload*", "internal error", "system error",
+			"lookup failure", "throttl*",
 		},
 	},
 }
@@ -63,9 +63,10 @@ var blockRules = []Rule{
 			"helo or ehlo required", "ehlo or helo required", "need mail", "need rcpt", "need helo", "no sender",
 			"no valid recipient*", "not supported",
 		},
-		Not: []string{
+		Nowhere: []string{
 			"authenticat*", "auth .. first", "log in", "login", "tls", "starttls", "ssl", "secure", "encrypt*",
-			"blocked", "banned", "too many", "spam*", "$dnsbl", "relay*", "$mbox $missing", "rejected with this error",
+			"blocked", "banned", "too many", "spam*", "$dnsbl", "relay*", "$mbox $missing",
+			"rejected with this error",
 		},
 	},
 	{
@@ -82,7 +83,7 @@ var blockRules = []Rule{
 		From:   "Exim: smtp_max_synprot_errors, smtp_accept_max_nonmail; Google Workspace SMTP error list, 5.5.1",
 		Reason: verdict.Unclassified, Digit: 5,
 		Any: []string{"too many $fault", "too many .. $fault"},
-		Not: []string{
+		Nowhere: []string{
 			"invalid recipients", "unknown recipients", "unknown users", "bad recipients", "recipient*", "per hour",
 			"per minute", "rate", "$dnsbl", "blocked",
 		},
@@ -128,14 +129,14 @@ var blockRules = []Rule{
 			"connection lost", "connection failed", "could not connect", "cannot connect", "unable to connect",
 			"no answer", "not responding", "could not complete",
 		},
-		Not: []string{"$dnsbl", "reputation", "your ip", wordIP},
+		Nowhere: []string{"$dnsbl", "reputation", "your ip", wordIP},
 	},
 	{
 		ID: "hello-domain", Means: "a 501 names a domain as invalid: it is the argument of EHLO, not the recipient's domain",
 		From:   "RFC 5321 section 4.2.2: 501; Exchange: 501 5.5.4 at EHLO",
 		Reason: verdict.ProbeBlocked, Codes: []int{501, 504},
-		Any: []string{"invalid domain*", "domain .. invalid", "invalid host*", "bad domain*", "domain name invalid"},
-		Not: []string{"$sender", "recipient*", "rcpt", "@", "malformed", "missing"},
+		Any:     []string{"invalid domain*", "domain .. invalid", "invalid host*", "bad domain*", "domain name invalid"},
+		Nowhere: []string{"$sender", "recipient*", "rcpt", "@", "malformed", "missing"},
 	},
 	{
 		ID: "check-failed-for-now", Means: "a check of ours could not be made: nothing was found against us",
@@ -164,9 +165,11 @@ var blockRules = []Rule{
 			"user .. is blocked", "blocked user", "blocked account", "account is locked", "mailbox is locked",
 		},
 		Not: []string{
-			"$namesus", "$sender", "envelope*", "spam*", "your", "policy", "sent to", "message blocked", "blocked by",
-			"by the user", "content", "temporar*", "migrat*", "by another", "again", "server", "store", "database",
-			"session",
+			"envelope*", "your", "sent to", "by the user", "by another", "server", "store", "database", "session",
+		},
+		Nowhere: []string{
+			"$namesus", "$sender", "spam*", "policy", "message blocked", "blocked by", "content", "temporar*",
+			"migrat*", "again",
 		},
 	},
 	{
@@ -178,7 +181,8 @@ var blockRules = []Rule{
 			"deactivated due to abuse", "locked by abuse", "suspended by abuse", "disabled by abuse",
 			"deactivated for abuse",
 		},
-		Not: []string{"$namesus", "$sender", "your", "you", "sent to", "message", "relay*"},
+		Not:     []string{"your", "you", "sent to", "message"},
+		Nowhere: []string{"$namesus", "$sender", "relay*"},
 	},
 	{
 		ID: "sender-listed", Means: "the domain of the sender is on a list",
@@ -228,7 +232,7 @@ var blockRules = []Rule{
 		From:     "RFC 7372: x.7.20 to x.7.26",
 		Reason:   verdict.ProbeBlocked,
 		Enhanced: []string{"7.20-26", "7.30-32"},
-		Not:      []string{"temporary", "requiretls"},
+		Nowhere:  []string{"temporary", "requiretls"},
 	},
 	{
 		ID: "client-rejected", Means: "the client is refused",
@@ -240,7 +244,8 @@ var blockRules = []Rule{
 			"unverified client host", "client address rejected", "client ip .. rejected", "connection from .. rejected",
 			"your client .. rejected", "bypassing .. relay",
 		},
-		Not: []string{"sender address blocked using", "$sender .. blocked using", "server configuration error", "too many", "slower"},
+		Not:     []string{"sender address blocked using", "$sender .. blocked using"},
+		Nowhere: []string{"server configuration error", "too many", "slower"},
 	},
 	{
 		ID: "our-address-refused", Means: "our address, host or network is refused",
@@ -267,10 +272,12 @@ var blockRules = []Rule{
 			"not accepting messages from your", "not accepting mail from your",
 		},
 		Not: []string{
+			"$box .. disabled", "$sender .. rejected ip", "recipient preferences", "spf", "receiver denied",
+			"recipient denied",
+		},
+		Nowhere: []string{
 			"$things .. limit", "rate limit*", "connection rate", "too many", "too much", "frequency", "relay*",
-			"$box .. disabled", "limit exceeded", "exceeded the", "relaying denied", "throttl*",
-			"you must authenticate", "$sender .. rejected ip", "recipient preferences", "too fast", "spf",
-			"receiver denied", "recipient denied",
+			"limit exceeded", "exceeded the", "relaying denied", "throttl*", "you must authenticate", "too fast",
 		},
 	},
 	{
@@ -289,9 +296,9 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"open relay not allowed", "open relay is not allowed", "open relaying", "not an open relay",
-			"rate of unsolicited", "unusual rate", "excessive unknown", "user account .. compromised",
-			"too many recipients",
+			"user account .. compromised",
 		},
+		Nowhere: []string{"rate of unsolicited", "unusual rate", "excessive unknown", "too many recipients"},
 	},
 	{
 		ID: "spam", Means: "the message, which we never sent, passes for spam: a block in other words",
@@ -309,10 +316,10 @@ var blockRules = []Rule{
 			"bayes*",
 		},
 		Not: []string{
-			"$sender .. blocked", "your email address .. blocked", "too many", "over quota", "unusual rate",
-			"rate limited", "does not want your mail", "refusing mail from",
+			"$sender .. blocked", "your email address .. blocked", "does not want your mail", "refusing mail from",
 			"blocked by the recipient", "blocked by the user", "user rules", "users rules", "recipients rules",
 		},
+		Nowhere: []string{"too many", "over quota", "unusual rate", "rate limited"},
 	},
 	{
 		ID: "no-reverse-name", Means: "our address has no name, or a wrong one",
@@ -329,7 +336,8 @@ var blockRules = []Rule{
 			"dns names", "does not resolve to", "unresolvable ip", "reverse resolution", "dns lookup failed for your",
 			"逆引き", "nameserver query", "unresolvable relay host*", "unresolvable host name", "unresolvable hostname",
 		},
-		Not: []string{"to a mailbox", "to any mailbox", "relaying denied"},
+		Not:     []string{"to a mailbox", "to any mailbox"},
+		Nowhere: []string{"relaying denied"},
 	},
 	{
 		ID: "helo", Means: "our HELO name is refused",
@@ -343,11 +351,11 @@ var blockRules = []Rule{
 		Not: []string{
 			"try again later closing connection", "send helo", "send ehlo", "say helo", "say ehlo", "send hello",
 			"polite people", "helo first", "ehlo first", "before mail", "need helo", "expected helo", "wheres your",
-			"issue helo", "issue ehlo", "server configuration error", "temporary", "duplicate helo", "helo required",
-			"hello first", "missing helo", "no helo", "helo ehlo first", "ehlo helo first", "lookup failure",
-			"must say", "without helo", "needs helo", "requires helo", "callback setup failed", "please say",
-			"helo or ehlo required", "ehlo required", "ehlo or helo required",
+			"issue helo", "issue ehlo", "duplicate helo", "helo required", "hello first", "missing helo", "no helo",
+			"helo ehlo first", "ehlo helo first", "must say", "without helo", "needs helo", "requires helo",
+			"callback setup failed", "please say", "helo or ehlo required", "ehlo required", "ehlo or helo required",
 		},
+		Nowhere: []string{"server configuration error", "temporary", "lookup failure"},
 	},
 	{
 		ID: "connection-refused", Means: "no connection is wanted from us",
@@ -371,9 +379,12 @@ var blockRules = []Rule{
 			"no longer accept .. from your",
 		},
 		Not: []string{
+			"mail store", "sender address rejected", "blocked by the recipient", "blocked by the user",
+			"could not complete", "server at other end", "indicated no smtp service",
+		},
+		Nowhere: []string{
 			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out",
-			"not relay*", "mail store", "sender address rejected", "blocked by the recipient", "blocked by the user",
-			"relaying", "relay", "could not complete", "slower", "server at other end", "indicated no smtp service",
+			"not relay*", "relaying", "relay", "slower",
 		},
 	},
 	{
@@ -390,9 +401,10 @@ var blockRules = []Rule{
 		},
 		Not: []string{
 			"recipient address rejected", "delivery restricted by policy error", "policy rejection",
-			"server configuration error", "recipients policy", "relay*",
-			"unresolvable rfc*", "user rules", "recipients rules", "rules of the recipient", "size of policies",
-			"policy of the recipient", "recipient policy", "mail from .. rejected",
+			"server configuration error", "recipients policy", "unresolvable rfc*", "user rules", "recipients rules",
+			"rules of the recipient", "size of policies", "policy of the recipient", "recipient policy",
+			"mail from .. rejected",
 		},
+		Nowhere: []string{"relay*"},
 	},
 }

@@ -70,7 +70,7 @@ var gatewayRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsCisco, Plain: true,
 		Enhanced: []string{"1.0"},
 		Any:      []string{"address rejected"},
-		Not:      []string{"$sender .. rejected", "sender", "bounce"},
+		Nowhere:  []string{"$sender .. rejected", "sender", "bounce"},
 	},
 	{
 		ID: "trend-unknown", Means: "the recipient is not in the directory, although the code says policy",
@@ -83,7 +83,9 @@ var gatewayRules = []Rule{
 		From:   "Barracuda: cuda_nsu",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsBarracuda, Plain: true,
 		Any: []string{"cuda nsu"},
-		Not: []string{"policy", "rejection", "abuse", "blocked", "temporar*", "relay*", "spam*", "quota", "try again"},
+		Nowhere: []string{
+			"policy", "rejection", "abuse", "blocked", "temporar*", "relay*", "spam*", "quota", "try again",
+		},
 	},
 	{
 		ID: "barracuda-blocked", Means: "our address is refused",

@@ -152,7 +152,7 @@ var ispRules = []Rule{
 			"hl rep", "hl irc", "hl mep", "wm bli", "wm blu", "dt rbl", "dt spm", "dt ads", "dt sum", "ip cel",
 			"ir cip", "ddn isp", "hl itc",
 		},
-		Not: []string{"too many .. connections"},
+		Nowhere: []string{"too many .. connections"},
 	},
 	{
 		ID: "netease-rate", Means: "we ask too often",
@@ -185,8 +185,8 @@ var ispRules = []Rule{
 		ID: "mailru-unknown", Means: "the mailbox does not exist",
 		From:   "mail.ru: invalid mailbox texts",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMailRu, Plain: true,
-		Any: []string{"message was not accepted invalid mailbox"},
-		Not: []string{"$full", "disabled"},
+		Any:     []string{"message was not accepted invalid mailbox"},
+		Nowhere: []string{"$full", "disabled"},
 	},
 	{
 		ID: "yandex-unknown", Means: "the mailbox does not exist, although the code says policy",

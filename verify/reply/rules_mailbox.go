@@ -40,16 +40,15 @@ var noMX = []string{
 	"mx record not", "dns a mx record", "no a or mx", "no mx or a",
 }
 
-// doubts are words of rates, of trouble and of what is not a mailbox. Beside
-// them no word for absent or shut is believed.
+// doubts are words of rates, of trouble and of the sender. Where one of them
+// stands anywhere in a reply, no word for absent or shut is believed.
 var doubts = []string{
 	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
-	"check failed", "database error", "database does not", "error reading", "file", "files", "script", "program",
-	"plugin", "timeout", "timed out", "loop", "loops", "internal error", "server error", "spam*", "virus", "reputation",
-	"captcha", "determine whether", "disclose whether", "say whether", "tell whether", "know whether",
-	"establish whether", "not connect", "cannot connect", "cant connect", "couldnt connect", "unable to connect",
-	"been failing", "decide whether", "several $who", "several $unknownadj", "numerous", "probing", "$who attempts",
-	"quota", "quotas",
+	"check failed", "database error", "error reading", "timeout", "timed out", "loop", "loops", "internal error",
+	"server error", "spam*", "virus", "reputation", "captcha", "determine whether", "disclose whether", "say whether",
+	"tell whether", "know whether", "establish whether", "not connect", "cannot connect", "cant connect",
+	"couldnt connect", "unable to connect", "been failing", "decide whether", "several $who", "several $unknownadj",
+	"numerous", "probing", "$who attempts", "quota", "quotas", "$sender",
 }
 
 // mailboxRules: the words that name the user or mailbox as shut or absent.
@@ -84,19 +83,18 @@ var mailboxRules = []Rule{
 			"address is no longer in service", "address no longer in service", "@ is no longer in service",
 			"owner of this mailbox has closed", "owner of this account has closed",
 		},
-		Not: slices.Concat(doubts, permits, []string{
-			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline",
-			"sender", "senders", "authentication*", "login", "logon", "validation", "verification", "srs",
-			"$domain account", "domains account", "user unknown", "unknown user", "no such", "does not exist",
-			"doesnt exist", "not exist", "not found", "no longer exists", "nonexistent", "unknown", "invalid recipient",
-			"$domain $gone", "$domain is $gone", "$domain has been $gone", "$domain .. has been $gone", "vrfy", "expn",
-			"command", "relay*", "your account", "your mailbox", "sending", "outgoing", "outbound", "certificate",
+		Not: []string{
+			"authentication*", "login", "logon", "validation", "verification", "srs", "$domain account",
+			"domains account", "user unknown", "unknown user", "no such", "does not exist", "doesnt exist",
+			"not exist", "not found", "no longer exists", "nonexistent", "unknown", "invalid recipient",
+			"$domain $gone", "$domain is $gone", "$domain has been $gone", "$domain .. has been $gone", "vrfy",
+			"expn", "command", "your account", "your mailbox", "sending", "outgoing", "outbound", "certificate",
 			"session", "connection closed", "blocked by", "message is", "ip", wordIP, "ip address", "your address",
 			"your email address", "your email account", "your email is", "your email has", "your email was",
 			"your email $gone", "your host", "your server", "your domain", "your mta", "client", "network", "header",
-			"from address", "return path", "reverse path", "mail server", "mailbox server", "mailserver", "$part $gone",
-			"$part is $gone", "$part has been $gone", "$domain no longer", "server no longer", "host is not",
-			"server is not", "system is not", "$otherthing of the $who", "$otherthing of this $who",
+			"from address", "return path", "reverse path", "mail server", "mailbox server", "mailserver",
+			"$part $gone", "$part is $gone", "$part has been $gone", "$domain no longer", "server no longer",
+			"host is not", "server is not", "system is not", "$otherthing of the $who", "$otherthing of this $who",
 			"$otherthing of that $who", "policy for", "user database", "mailbox database", "connection to",
 			"session of", "originator*", "originating", "ips", "has disabled", "connection $gone", "repair*",
 			"from cache", "message removed", "message deleted", "by filter", "reply address", "reply to address",
@@ -112,9 +110,16 @@ var mailboxRules = []Rule{
 			"mx address", "used as", "unsubscribed from", "removed from this list", "removed from the list",
 			"barred you", "banned you", "blocked you", "before you send", "real from", "forwarded email",
 			"forwarded mail", "text email", "text mail", "for this connection", "mail system for",
-			"this mail exchanger", "message .. purged", "messages .. purged", "mail to .. purged", "mail for .. purged",
-			"message to .. deletion", "messages to .. deletion", "mail to .. deletion", "tag expired",
-			"tag has expired",
+			"this mail exchanger", "message .. purged", "messages .. purged", "mail to .. purged",
+			"mail for .. purged", "message to .. deletion", "messages to .. deletion", "mail to .. deletion",
+			"tag expired", "tag has expired", "contacts", "members", "on your list", "in your list",
+			"your address book", "to you", "unknown persons", "unknown people", "unknown peers", "by another",
+			"outside", "outsiders", "posting", "know you", "heard of you", "known to the $who", "known to this $who",
+			"unknown to the $who", "unknown to this $who", "for you", "file", "files",
+		},
+		Nowhere: slices.Concat(doubts, permits, []string{
+			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline",
+			"relay*",
 		}),
 	},
 	{
@@ -126,11 +131,12 @@ var mailboxRules = []Rule{
 			"$box .. is closed", "$box .. has closed", "$box .. has been withdrawn", "$box .. been turned off",
 			"$box .. been switched off",
 		},
-		Not: slices.Concat(doubts, permits, notOfMailbox, passing, besideMailbox, []string{
+		Not: slices.Concat(notOfMailbox, besideMailbox, []string{
 			"$box for this domain", "$box of this domain", "connection", "session", "channel", "port", "message",
-			"messages", "mail from", "list", "lists", "relay*", "policy", "$absent", "$part", "recipient domain",
-			"smtp account*", "smtp user*",
+			"messages", "mail from", "list", "lists", "$absent", "$part", "recipient domain", "smtp account*",
+			"smtp user*",
 		}),
+		Nowhere: slices.Concat(doubtful, []string{"relay*", "policy"}),
 	},
 	{
 		ID: "disabled-code", Means: "the account is shut",
@@ -167,17 +173,20 @@ var mailboxRules = []Rule{
 			"non existing domain", "nonexisting domain", "dead domain", "all host address lookups failed",
 			"illegal host domain name",
 		},
-		Not: slices.Concat(doubts, []string{
-			"$senderworld", "$usworld", "domain mailbox", "domain user", "allow list", "whitelist*", "allowlist*",
-			wordIP, "temporar*", "you send from", "sending from", "client", "helo", "reverse", "route .. mailbox",
-			"route .. user", "route .. recipient", "at this host", "on this host", "your host", "sending host",
-			"connecting host", "remote host", "your domain", "connect to", "getaddrinfo", "lmtp", "accept email $some",
-			"accept mail $some", "closed to", "closed for", "attachment*", "you come from", "access list",
-			"allowed list", "next hop", "user unknown", "no such user", "mailbox not found", "$sender .. not exist",
-			"user .. does not exist", "account .. does not exist", "mailbox .. does not exist", "user not found",
-			"no such recipient", "recipient does not accept", "user does not accept", "mailbox does not exist",
-			"no mailbox", "$sender", "recipient .. not found in", "email address .. domain", "no such mailbox",
-			"$who .. does not exist on", "$who not found", "recipient unknown",
+		Not: []string{
+			"domain mailbox", "domain user", wordIP, "you send from", "sending from", "client", "helo", "reverse",
+			"route .. mailbox", "route .. user", "route .. recipient", "at this host", "on this host", "your host",
+			"sending host", "connecting host", "remote host", "your domain", "connect to", "getaddrinfo", "lmtp",
+			"accept email $some", "accept mail $some", "closed to", "closed for", "attachment*", "you come from",
+			"access list", "allowed list", "next hop", "mailbox not found", "$sender .. not exist",
+			"user .. does not exist", "account .. does not exist", "mailbox .. does not exist",
+			"recipient does not accept", "user does not accept", "recipient .. not found in",
+			"email address .. domain", "$who .. does not exist on", "$who not found", "no mailbox",
+		},
+		Nowhere: slices.Concat(doubts, []string{
+			"$senderworld", "$usworld", "whitelist*", "allowlist*", "allow list", "temporar*", "user unknown",
+			"no such user", "user not found", "no such recipient", "mailbox does not exist", "no such mailbox",
+			"recipient unknown",
 		}),
 	},
 	{
@@ -198,12 +207,13 @@ var mailboxRules = []Rule{
 		From:   "RFC 5321 section 4.1.2; RFC 3463: x.1.3",
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Any: syntaxWords,
 		Not: []string{
-			"user unknown", "no such user", "does not exist", "not found", "$sender", "header*", "command", "orcpt",
-			"notify", "envid", "message is", "not rfc .. message", "after data", "unknown user", "message id", "option",
-			"parameter", "reply", "response", wordIP, "ip address", "dns", "your address", "your email address",
-			"your server", "address of your", "address of the", "message to", "mail to", "messages to", "to answer",
-			"parse argument", "return address", "your name", "envelope", "bounces", "domain of", "in body",
+			"$sender", "header*", "command", "orcpt", "notify", "envid", "message is", "not rfc .. message",
+			"after data", "message id", "option", "parameter", "reply", "response", wordIP, "ip address", "dns",
+			"your address", "your email address", "your server", "address of your", "address of the", "message to",
+			"mail to", "messages to", "to answer", "parse argument", "return address", "your name", "envelope",
+			"bounces", "domain of", "in body",
 		},
+		Nowhere: []string{"user unknown", "no such user", "does not exist", "not found", "unknown user"},
 	},
 	{
 		ID: "syntax-argument", Means: "the code says that the argument cannot be read, and the words name the address",
@@ -217,9 +227,12 @@ var mailboxRules = []Rule{
 		},
 		Not: []string{
 			"$sender", "your address", "your email address", "command", "parameter*", "option", "header*", "helo",
-			"ehlo", "domain", "host", "hostname", "ip", wordIP, "policy", "unknown", "not found", "does not exist",
-			"doesnt exist", "no such", "verif*", "come back", "denied", "refused", "relay*", "for others",
-			"address type", "address lookup", "address list", "address for",
+			"ehlo", "domain", "host", "hostname", "ip", wordIP, "verif*", "for others", "address type",
+			"address lookup", "address list", "address for",
+		},
+		Nowhere: []string{
+			"unknown", "not found", "does not exist", "doesnt exist", "no such", "come back", "denied", "refused",
+			"relay*", "policy",
 		},
 	},
 	{
@@ -227,7 +240,7 @@ var mailboxRules = []Rule{
 		From:   "RFC 3463: x.1.3",
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.3"},
-		Not: []string{
+		Nowhere: []string{
 			"accepted", "allowed", "relay*", "policy", "denied", "blocked", "$sender", "temporar*", "user unknown",
 			"unknown user", "no such", "does not exist", "doesnt exist", "not found", "unknown recipient",
 			"$absentworld",
@@ -242,7 +255,7 @@ var domainRules = []Rule{
 		From:   "RFC 3463: x.1.2; RFC 7505: x.1.10; RFC 7504: 556",
 		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.2", "1.10"},
-		Not: []string{
+		Nowhere: []string{
 			"your host", "your domain", "your name", "return domain", "answer to", "helo", "user reject*", "denied",
 			"policy", "blocked", "spam*", "$sender", "temporar*", "later", "not allowed", "not authorized",
 		},
@@ -253,13 +266,13 @@ var domainRules = []Rule{
 		Reason: verdict.DomainRefused, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"4.4", "4.310"},
 		Any:      []string{"$domain", "route"},
-		Not:      []string{"temporar*", "later", "$sender", "loop", "next hop", "connector*", "through us"},
+		Nowhere:  []string{"temporar*", "later", "$sender", "loop", "next hop", "connector*", "through us"},
 	},
 	{
 		ID: "domain-code-556", Means: "the domain takes no mail",
 		From:   "RFC 7504 section 3: 556; 521 at RCPT is the word of blocks as well and says nothing",
 		Reason: verdict.DomainRefused, At: AtRcpt, Codes: []int{556},
-		Not: []string{
+		Nowhere: []string{
 			"$sender", "your domain", "ip", wordIP, "rcpts", "number of", "size", "smtp", "data", "remote", "too many",
 			"protocol",
 		},
@@ -272,12 +285,12 @@ var codeRules = []Rule{
 		From:   "RFC 3463: x.1.1, x.1.6",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.1", "1.6"},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
-			"later", "message", "mail", "denied", "policy", "authoriz*", "client",
-			"connection", "server", "your domain", "domain .. not", "not accepting", "$usworld", "your ip", "dns",
-			"busy", "load", "prohibited", "tls", "certificate*", "parameter*", "hostname", "relay*", "too big",
-			"private", "subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*",
-			"group", "queue", "disk", "unwelcome", "web form", "storage", "down", "only", "ldap failure", "answered",
+		Nowhere: slices.Concat(doubtful, notOfMailbox, []string{
+			"later", "message", "mail", "denied", "policy", "authoriz*", "client", "connection", "server",
+			"your domain", "domain .. not", "not accepting", "$usworld", "your ip", "dns", "busy", "load",
+			"prohibited", "tls", "certificate*", "parameter*", "hostname", "relay*", "too big", "private",
+			"subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*", "group",
+			"queue", "disk", "unwelcome", "web form", "storage", "down", "only", "ldap failure", "answered",
 			"unauthorized", "network", "agent", "transport",
 		}),
 	},
@@ -288,10 +301,12 @@ var codeRules = []Rule{
 		Enhanced: []string{"2.1"},
 		Any:      []string{"$box"},
 		Not: []string{
-			"temporar*", "try again", "later", "policy", "unavailable", "not available", "niedostepn*",
-			"receiving mail", "outside", "internal", "external", "until", "maintenance", "upgrade*", "message",
-			"refused", "denied", "rejected", "spam*", "authoriz*", "colleagues", "members", "reserved", "repair*",
+			"unavailable", "not available", "niedostepn*", "colleagues", "members", "reserved", "repair*",
 			"dismounted", "internals", "encrypt*",
+		},
+		Nowhere: []string{
+			"temporar*", "try again", "later", "policy", "receiving mail", "outside", "internal", "external", "until",
+			"maintenance", "upgrade*", "message", "refused", "denied", "rejected", "spam*", "authoriz*",
 		},
 	},
 	{
@@ -299,7 +314,7 @@ var codeRules = []Rule{
 		From:   "RFC 3463: x.3.1, x.3.5, x.4.1 to x.4.7",
 		Reason: verdict.TemporaryFailure, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"3.1-2", "3.5", "4.2-7"},
-		Not:      []string{"rejected", "denied"},
+		Nowhere:  []string{"rejected", "denied"},
 	},
 	{
 		ID: "access-denied", Means: "access is denied, to us as far as one can tell",
@@ -307,7 +322,8 @@ var codeRules = []Rule{
 		Reason: verdict.ProbeBlocked, At: AtRcpt, Digit: 5,
 		Any: []string{"access denied", "access refused", "access forbidden", "access is denied", "access not allowed"},
 		Not: []string{
-			"recipient address rejected", "recipient rejected", "$who .. access denied", "unavailable or access denied",
+			"recipient address rejected", "recipient rejected", "$who .. access denied",
+			"unavailable or access denied",
 		},
 	},
 	{

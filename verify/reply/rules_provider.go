@@ -36,7 +36,7 @@ var providerRules = []Rule{
 			"sc 00*", "dy 00*", "ou 00*", "s3140", "s3150", "s8001", "s8002",
 			"banned sending ip", "s775", "s843", "s3113", "s3114", "weren t sent", "werent sent",
 		},
-		Not: []string{
+		Nowhere: []string{
 			"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit",
 			"exceeded .. number of connections",
 		},
@@ -46,7 +46,9 @@ var providerRules = []Rule{
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMicrosoft,
 		Any: []string{"block list", "banned sender"},
-		Not: []string{"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit"},
+		Nowhere: []string{
+			"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit",
+		},
 	},
 	{
 		ID: "ms-rate", Means: "we ask too often, known by the tag where the host is not",
@@ -72,7 +74,7 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft,
 		Enhanced: []string{"7.504"},
 		Any:      []string{"recipient address rejected access denied"},
-		Not:      []string{"relay*", "banned", "blocked", "policy"},
+		Nowhere:  []string{"relay*", "banned", "blocked", "policy"},
 	},
 	{
 		ID: "ms-policy-code", Means: "the recipient's side refuses: a list of theirs, or the recipient",
@@ -116,7 +118,7 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsMicrosoft, Plain: true,
 		Enhanced: []string{"4.1"},
 		Any:      []string{"recipient address rejected", "access denied"},
-		Not:      []string{"relay*"},
+		Nowhere:  []string{"relay*"},
 	},
 	{
 		ID: "ms-mailbox-unavailable", Means: "the mailbox does not exist",
@@ -168,7 +170,7 @@ var providerRules = []Rule{
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Home: hostsMicrosoft,
 		Enhanced: []string{"1.351"},
 		Any:      []string{"unknown recip*"},
-		Not:      []string{"$dnsbl", "blocked", "denied", "policy", "spam*", "554", wordIP, "relay*"},
+		Nowhere:  []string{"$dnsbl", "blocked", "denied", "policy", "spam*", "554", wordIP, "relay*"},
 	},
 	{
 		ID: "ms-no-mailboxes", Means: "the domain is in a tenant that has no mailboxes",
@@ -252,8 +254,8 @@ var providerRules = []Rule{
 		ID: "google-page-blocked", Means: "our address or authentication is refused: the page is named so",
 		From:   "Google: support pages that replies point to, p=UnsolicitedMessageError, p=DmarcRejection, answers 81126 and 188131",
 		Reason: verdict.ProbeBlocked, Home: hostsGoogle,
-		Any: []string{"unsolicitedmessage*", "dmarcrejection", "answer 81126", "answer 188131"},
-		Not: []string{"rate limited", "unusual rate"},
+		Any:     []string{"unsolicitedmessage*", "dmarcrejection", "answer 81126", "answer 188131"},
+		Nowhere: []string{"rate limited", "unusual rate"},
 	},
 	{
 		ID: "google-unknown", Means: "the account does not exist",
@@ -289,8 +291,8 @@ var providerRules = []Rule{
 		ID: "yahoo-deferred", Means: "our address is deferred for its reputation",
 		From:   "Yahoo sender hub: messages temporarily deferred",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsYahoo,
-		Any: []string{"tss*", "temporarily deferred"},
-		Not: []string{"from domain", "unresolvable rfc*"},
+		Any:     []string{"tss*", "temporarily deferred"},
+		Nowhere: []string{"from domain", "unresolvable rfc*"},
 	},
 
 	{
@@ -344,7 +346,7 @@ var providerRules = []Rule{
 		ID: "gmx-unknown", Means: "the mailbox does not exist",
 		From:   "postmaster.gmx.net: error messages",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsGMX, Plain: true,
-		Any: []string{"mailbox unavailable"},
-		Not: []string{"$sender", "$dnsbl", "policy"},
+		Any:     []string{"mailbox unavailable"},
+		Nowhere: []string{"$sender", "$dnsbl", "policy"},
 	},
 }

@@ -49,11 +49,14 @@ var rateRules = []Rule{
 		},
 		Not: []string{
 			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",
-			"recursive", "hop count", "too many hops", "hops", "received headers", "message size", "size limit",
-			"storage limit", "too many messages in .. mailbox", "$box .. too many messages",
-			"too many messages on this", "too many messages in this $box", "mailbox limit", "account limit",
-			"inbox .. limit", "disk quota", "storage", "space", "quota exceeded", "over quota", "overquota",
-			"quota violation", "mailbox size", "messages in your mailbox", "mailbox is full", "mailbox full",
+			"received headers", "message size", "size limit", "storage limit", "too many messages in .. mailbox",
+			"$box .. too many messages", "too many messages on this", "too many messages in this $box",
+			"mailbox limit", "account limit", "inbox .. limit", "space", "quota violation", "mailbox size",
+			"messages in your mailbox",
+		},
+		Nowhere: []string{
+			"recursive", "hop count", "too many hops", "hops", "disk quota", "storage", "quota exceeded",
+			"over quota", "overquota", "mailbox is full", "mailbox full",
 		},
 	},
 	{
@@ -74,7 +77,7 @@ var rateRules = []Rule{
 		Reason: verdict.TemporaryFailure, At: Early, Digit: 4,
 		Enhanced: []string{"4.5", "3.2"},
 		Any:      []string{"too busy", "overload*", "server busy", "are busy", "congestion"},
-		Not:      []string{"$namesus"},
+		Nowhere:  []string{"$namesus"},
 	},
 	{
 		ID: "system-busy", Means: "the server is too busy for us now",
@@ -94,7 +97,7 @@ var quotaRules = []Rule{
 		Reason:   verdict.TemporaryFailure,
 		Enhanced: []string{"3.1"},
 		Any:      []string{"disk space", "no space", "insufficient space", "storage", "disk quota"},
-		Not:      []string{"mailbox", "user", "over quota"},
+		Nowhere:  []string{"mailbox", "user", "over quota"},
 	},
 	{
 		ID: "system-full", Means: "the server has no room, not the mailbox",
@@ -106,7 +109,7 @@ var quotaRules = []Rule{
 			"server full", "queue is full", "queue full", "system disk", "insufficient system", "out of memory",
 			"system resources", "server disk", "insufficient disk space",
 		},
-		Not: []string{"mailbox", "user", "quota", "@ .. insufficient disk space", "no space left for"},
+		Nowhere: []string{"mailbox", "user", "quota", "@ .. insufficient disk space", "no space left for"},
 	},
 	{
 		ID: "mailbox-full", Means: "the mailbox is over its quota",

@@ -150,6 +150,13 @@ func TestPhrases(t *testing.T) {
 		{"email", "E-Mail", true},
 		{"user", "e.user-x@example.net", false},
 		{"example net", "<https://example.net/x>", true},
+		{"$who .. $absent", "no mail for this user. The page was not found", false},
+		{"$who .. $absent", "no mail for this user; unknown", false},
+		{"$who .. $absent", "the user of mx.example (v. 2) is unknown", true},
+		{"user unknown", "<kim@example.net>... user... unknown", true},
+		{"user unknown", "user: unknown", true},
+		{"user unknown", "user. unknown", false},
+		{"user unknown", "user https://example.net/ unknown", false},
 	}
 	for _, tt := range tests {
 		step := p.compile(tt.phrase)
@@ -159,6 +166,60 @@ func TestPhrases(t *testing.T) {
 		p.run(&s)
 		if got := s.found(step); got != tt.want {
 			t.Errorf("%q in %q (%q): %v", tt.phrase, tt.text, s.text, got)
+		}
+	}
+}
+
+// TestSentences shows where a text is cut: "|" for a sentence, "~" for a URL.
+func TestSentences(t *testing.T) {
+	for in, want := range map[string]string{
+		"No such user. Ask again!":                   "no such user|ask again|",
+		"mx1.example.net says 5.1.1, i.e. no":        "mx1 example net says 5 1 1 i e no",
+		"<kim@example.net>... gone; see 1.2.3.4.":    "@ gone|see %|",
+		`"@" or "." expected`:                        "or expected",
+		"No. (Ask us.) Bye":                          "no|ask us|bye",
+		"see https://example.net/a.b?c=d. Bye":       "see~https example net a b c d|bye",
+		"www.example.net":                            "~www example net|",
+		"用户不存在。请检查":                                  "用 户 不 存 在|请 检 查",
+		"a user\nthat is not\nThere":                 "a user that is not|there",
+		"it failed:\nUser unknown,\nAt least here":   "it failed user unknown at least here",
+		"see http://example.net\nfor more\nIP names": "see~http example net|for more ip names",
+	} {
+		var got []byte
+		lines := strings.Split(in, "\n")
+		for i, line := range lines {
+			got = appendLine(got, lines[:i], line)
+		}
+		if s := strings.NewReplacer("\n", "|", "\t", "~").Replace(string(got)); s != want {
+			t.Errorf("%q: %q, want %q", in, s, want)
+		}
+	}
+}
+
+// TestVetoes: Not speaks of the sentence of the phrase, Nowhere of the reply.
+func TestVetoes(t *testing.T) {
+	table := newTable([]Rule{
+		{ID: "page", Reason: verdict.MailboxFull, Any: []string{"page full"}},
+		{
+			ID: "gone", Reason: verdict.MailboxNotFound, Any: []string{"gone", "away"},
+			Not: []string{"server"}, Nowhere: []string{"spam"},
+		},
+	}, map[string][]string{"namesus": {"your ip"}})
+	long := strings.Repeat("So. ", 100)
+	for text, want := range map[string]string{
+		"Gone.":                                 "gone",
+		"Gone. Ask the server.":                 "gone",
+		"The server is gone":                    "unclassified",
+		"The server is gone. Kim is away.":      "gone",
+		"Gone. For spam.":                       "unclassified",
+		"No. See https://example.net/gone":      "unclassified",
+		"No. See https://example.net/page/full": "page",
+		"Gone. https://example.net/server":      "gone",
+		"Gone. " + long + "The server.":         "gone",
+		long + "Gone. The server.":              "unclassified", // so far on, sentences are not told apart
+	} {
+		if c := table.judge(question{code: 550}, verdict.Rcpt, []string{text}); c.Rule != want {
+			t.Errorf("%q: %s, want %s", text, c.Rule, want)
 		}
 	}
 }

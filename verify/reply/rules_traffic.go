@@ -21,7 +21,7 @@ var trafficRules = []Rule{
 			"helo or ehlo required", "ehlo or helo required", "need valid", "not implemented",
 			"syntax error in command", "line too long", "command syntax",
 		},
-		Not: []string{
+		Nowhere: []string{
 			"authenticat*", "starttls", "auth", "protocol violation .. ip", "blocked", "too many", "connection reset",
 			"reset by peer", "connection lost",
 		},
@@ -59,10 +59,11 @@ var trafficRules = []Rule{
 			"temporary authentication failure", "recursive forwards",
 		},
 		Not: []string{
-			"$box $gone", "user unknown", "no such user", "$box .. temporary locked", "account temporarily",
-			"temporarily suspended", "$sender .. verification in progress", "recipient validation check",
-			"$domain .. not found", "name server host not found", "host unknown", "access denied",
+			"$box .. temporary locked", "account temporarily", "temporarily suspended",
+			"$sender .. verification in progress", "recipient validation check", "$domain .. not found",
+			"name server host not found", "host unknown",
 		},
+		Nowhere: []string{"$box $gone", "user unknown", "no such user", "access denied"},
 	},
 	{
 		ID: "server-part", Means: "a part of the server is missing or cannot be read: not the mailbox",
@@ -75,7 +76,8 @@ var trafficRules = []Rule{
 			"error querying", "failed to read", "unable to read", "cannot read", "try primary", "try the primary",
 			"use the primary", "at backup mx",
 		},
-		Not: []string{"your mail server", "no such user", "user unknown"},
+		Not:     []string{"your mail server"},
+		Nowhere: []string{"no such user", "user unknown"},
 	},
 	{
 		ID: "mailbox-held", Means: "the mailbox is held for now: by another process, or while it is moved",
@@ -87,9 +89,10 @@ var trafficRules = []Rule{
 			"$who .. at the moment",
 		},
 		Not: []string{
-			"user unknown", "no such user", "locked by the administrator", "locked by administrator", "locked by admin",
-			"locked for abuse", "locked for spam*", "locked for inactivity", "no longer in use by", "not in use by",
+			"locked by the administrator", "locked by administrator", "locked by admin", "locked for abuse",
+			"locked for spam*", "locked for inactivity", "no longer in use by", "not in use by",
 		},
+		Nowhere: []string{"user unknown", "no such user"},
 	},
 	{
 		ID: "tls", Means: "TLS is demanded",
@@ -111,7 +114,7 @@ var trafficRules = []Rule{
 		From:     "RFC 5248: x.7.10",
 		Reason:   verdict.TLSRequired,
 		Enhanced: []string{"7.10-11"},
-		Not:      []string{"protocol violation", "pipelin*"},
+		Nowhere:  []string{"protocol violation", "pipelin*"},
 	},
 	{
 		ID: "tls-code-538", Means: "encryption is demanded before anything else",
@@ -160,10 +163,10 @@ var trafficRules = []Rule{
 		},
 		Not: []string{
 			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "for that user",
-			"for this user", "for that recipient", "for this recipient", "authenticat*", "open relay database",
-			"user unknown", "no such user", "in relay recipient table", "relay recipient table",
-			"smtp auth", "relay limit*", "relay sending limit", "smtp relay",
+			"for this user", "for that recipient", "for this recipient", "open relay database",
+			"in relay recipient table", "relay recipient table", "relay limit*", "relay sending limit", "smtp relay",
 		},
+		Nowhere: []string{"authenticat*", "user unknown", "no such user", "smtp auth"},
 	},
 	{
 		ID: "auth", Means: "authentication is demanded or failed",
@@ -216,7 +219,7 @@ var policyRules = []Rule{
 			"external email", "externally", "internet mail", "internet email", "internet delivery", "from the internet",
 			"group restricted", "group is restricted", "spamarrest", "spam arrest",
 		},
-		Not: []string{
+		Nowhere: []string{
 			"ip", wordIP, "ip address", "your server", "your mail server", "your mailserver", "your host", "client",
 			"user unknown", "no such user", "list of allowed recipients",
 		},
@@ -227,7 +230,7 @@ var policyRules = []Rule{
 		Reason: verdict.RecipientPolicy, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"7.0-2"},
 		Any:      []string{"restricted"},
-		Not:      []string{"user unknown", "no such user"},
+		Nowhere:  []string{"user unknown", "no such user"},
 	},
 	{
 		ID: "recipient-policy", Means: "the recipient, or its administrator, does not want it",
@@ -258,7 +261,7 @@ var policyRules = []Rule{
 			"sending to .. has a policy", "not being accepted at this address", "you may not write to",
 			"you may not send to", "recipient is unable to receive",
 		},
-		Not: []string{
+		Nowhere: []string{
 			"not a mailbox", "$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist",
 			"user unknown", "no such user", "$who unknown", "unknown user", "unknown recipient", "unknown mailbox",
 			"mail any more", "mail anymore", "messages any more", "messages anymore", "invalid recipient", "nonlocal",

@@ -36,19 +36,16 @@ var passing = []string{
 // permits are words of lists that the recipient keeps, and of leave to write:
 // what is not found there is we.
 var permits = []string{
-	"whitelist*", "white list*", "allowlist*", "contacts", "permission*", "list members", "members", "permitted",
-	"on your list", "in your list", "your address book", "to you", "strangers", "unknown persons", "unknown people",
-	"unknown peers", "allow list", "list of allowed senders", "list of allowed addresses", "list of permitted",
-	"approved list", "external", "externally", "internet mail", "internet email", "internet delivery",
-	"from the internet", "challenge*", "migrat*", "by another", "outside", "outsiders", "posting", "know you",
-	"heard of you", "known to the $who", "known to this $who", "unknown to the $who", "unknown to this $who",
-	"may not send", "may not write", "for you",
+	"whitelist*", "white list*", "allowlist*", "permission*", "list members", "permitted", "strangers", "allow list",
+	"list of allowed senders", "list of allowed addresses", "list of permitted", "approved list", "external",
+	"externally", "internet mail", "internet email", "internet delivery", "from the internet", "challenge*",
+	"migrat*", "may not send", "may not write",
 }
 
 // notOfMailbox: the sender, the command, the dialogue.
 var notOfMailbox = []string{
-	"$sender", "authorization failed", "authorization unknown", "auth", "sasl*", "for smtp", "used for sending",
-	"or ip", "ip combination", "of this connection", "unknown mailbox error", "unknown recipient error",
+	"authorization failed", "authorization unknown", "auth", "sasl*", "for smtp", "used for sending", "or ip",
+	"ip combination", "of this connection", "unknown mailbox error", "unknown recipient error",
 	"unknown account server", "unknown user server", "reason unknown", "you are not", "youre not", "sending from",
 	"bounce to", "srs", "verp", "recipient command", "rcpt command", "user command", "unknown command",
 	"invalid command", "not relay*", "password", "credentials", "login", "route for the $who", "reply mailbox",
@@ -56,12 +53,15 @@ var notOfMailbox = []string{
 	"your host", "you are unknown", "you are not known", "youre unknown", "your account", "your user account",
 	"your mailbox", "user pass*", "unknown in cache", "your email address", "your mail address", "policy for",
 	"record for", "gateway user", "might be", "may be full", "may not exist", "might not exist", "or full",
-	"or mailbox full", "or mailbox is full", "or is full", "or over quota", "or blocked or", "rule imposed", "your mta",
-	"your system", "bounces", "originating", "$otherthing of the $who", "$otherthing of this $who",
-	"$otherthing of that $who", "your email $missing", "your email is", "relay user", "authentication", "your network",
-	"sent mail to", "$who $aspect", "$aspect of $who", "$aspect of the $who", "$aspect of this $who",
+	"or mailbox full", "or mailbox is full", "or is full", "or over quota", "or blocked or", "rule imposed",
+	"your mta", "your system", "bounces", "originating", "$otherthing of the $who", "$otherthing of this $who",
+	"$otherthing of that $who", "your email $missing", "your email is", "relay user", "authentication",
+	"your network", "sent mail to", "$who $aspect", "$aspect of $who", "$aspect of the $who", "$aspect of this $who",
 	"$aspect for $who", "$aspect for the $who", "$aspect for this $who", "$aspect in $who", "$aspect in the $who",
-	"$aspect in this $who",
+	"$aspect in this $who", "database does not", "file", "files", "script", "program", "plugin", "contacts",
+	"members", "on your list", "in your list", "your address book", "to you", "unknown persons", "unknown people",
+	"unknown peers", "by another", "outside", "outsiders", "posting", "know you", "heard of you", "known to the $who",
+	"known to this $who", "unknown to the $who", "unknown to this $who", "for you",
 }
 
 // besideMailbox: what else may be absent or invalid where a mailbox is named not
@@ -87,21 +87,26 @@ var besideMailbox = []string{
 	"$otherthing to this $who",
 }
 
+// doubtful: with one of these anywhere in the reply, no mailbox is absent or shut.
+var doubtful = slices.Concat(doubts, permits, passing)
+
 // unknownRules: the mailbox is not there; the plainest words first.
 var unknownRules = []Rule{
 	{
 		ID: "unknown-user", Means: "the mailbox is not there, in words that leave no doubt",
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Plain: true,
-		Any: plainUnknown,
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, parts),
+		Any:     plainUnknown,
+		Not:     slices.Concat(notOfMailbox, parts),
+		Nowhere: doubtful,
 	},
 	{
 		ID: "unknown-user-beside", Means: "the same words beside the name of a server, a database or another part",
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
-		Any: plainUnknown,
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
+		Any:     plainUnknown,
+		Not:     notOfMailbox,
+		Nowhere: doubtful,
 	},
 	{
 		ID: "unknown-user-advice", Means: "the mailbox is not there, and the address is to be looked at before another try",
@@ -116,10 +121,10 @@ var unknownRules = []Rule{
 			"misspel*", "typo", "typos", "typing error*", "mistyped", "double check*", "check .. name",
 			"check .. recipient*", "verify .. recipient*",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, []string{
-			"temporar*", "offline", "maintenance", "again later", "error", "$domain $missing", "dns", "ip", wordIP,
-			"host", "hostname", "server",
+		Not: slices.Concat(notOfMailbox, []string{
+			"error", "$domain $missing", "dns", "ip", wordIP, "host", "hostname", "server",
 		}),
+		Nowhere: slices.Concat(doubts, permits, []string{"temporar*", "offline", "maintenance", "again later"}),
 	},
 	{
 		ID: "unknown-user-policy", Means: "the mailbox is not there, although the code says policy",
@@ -130,10 +135,12 @@ var unknownRules = []Rule{
 			"$mbox .. marked as invalid", "no mailbox here", "no mailbox by that name", "no account here",
 			"no account by that name", "no mailbox of that name",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
-			"$domain", "mailbox server", "mail server", "store", "path", "lookup", "database*", "directory", "hostname",
-			"list", "lists", "allowed", "access", "policy", "authori*", "dns", "ip", wordIP, "relay*", "command",
-			"record", "client", "group",
+		Not: slices.Concat(notOfMailbox, []string{
+			"$domain", "mailbox server", "mail server", "store", "path", "lookup", "database*", "directory",
+			"hostname", "list", "lists", "dns", "command", "record", "client", "group",
+		}),
+		Nowhere: slices.Concat(doubtful, []string{
+			"allowed", "access", "policy", "authori*", "ip", "relay*", wordIP,
 		}),
 	},
 	{
@@ -146,9 +153,11 @@ var unknownRules = []Rule{
 			"list of known recipients", "list of local recipients", "not in route list", "valid address filter",
 			"valid recipient filter", "valid user filter",
 		},
-		Not: slices.Concat(doubts, passing, []string{
-			"unavailable", "not available", "be reached", "unreachable", "down", "your host", "your server", "your ip",
-		}),
+		Not: []string{
+			"unavailable", "not available", "be reached", "unreachable", "down", "your host", "your server",
+			"your ip",
+		},
+		Nowhere: slices.Concat(doubts, passing),
 	},
 	{
 		ID: "unknown-user-words", Means: "the mailbox is not there, in other words",
@@ -192,7 +201,8 @@ var unknownRules = []Rule{
 			"no entry in the directory for the $who", "no forward path defined for $who",
 			"no forward path defined for the $who",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing),
+		Not:     notOfMailbox,
+		Nowhere: doubtful,
 	},
 	{
 		ID: "unknown-callout", Means: "the server behind refused the recipient with a code of mailboxes",
@@ -201,9 +211,10 @@ var unknownRules = []Rule{
 		Any: []string{
 			"callout verification failed 550", "callout verification failed 551", "callout verification failed 553",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
-			"access", "denied", "prohibited", "policy", "blocked", "thanks", "host", "server", "service", "connection",
-			"relay*", "carry", "your", "you", "ip", wordIP, "from", "try", "550 5 7",
+		Not: notOfMailbox,
+		Nowhere: slices.Concat(doubtful, []string{
+			"access", "denied", "prohibited", "policy", "blocked", "thanks", "host", "server", "service",
+			"connection", "relay*", "carry", "your", "you", "ip", wordIP, "from", "try", "550 5 7",
 		}),
 	},
 	{
@@ -215,11 +226,12 @@ var unknownRules = []Rule{
 			"$cannot route to $who", "$cannot route to the $who", "$cannot route to this $who",
 			"$cannot route mail to $who", "$cannot route mail to the $who", "$cannot route mail to this $who",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, []string{
+		Not: slices.Concat(notOfMailbox, []string{
 			"$domain", "host", "server", "ip", wordIP, "from", "relay*", "dns", "mx", "network", "next hop",
 			"connector*", "down", "broken", "through us", "link", "queue", "answer", "lookup", "store", "config*",
 			"transport", "licen*", "because",
 		}),
+		Nowhere: doubtful,
 	},
 	{
 		ID: "unknown-none", Means: "no mailbox has that name",
@@ -234,10 +246,11 @@ var unknownRules = []Rule{
 			"anybody with that", "anybody by that", "anyone by that", "anyone with that", "no $who by that $who",
 			"no $who by this $who",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
+		Not: slices.Concat(notOfMailbox, besideMailbox, []string{
 			"no user name", "no username", "name given", "name specified", "name supplied", "no recipients",
 			"no addresses", "no address associated", "no valid", "host name", "domain name", "server name",
 		}),
+		Nowhere: doubtful,
 	},
 	{
 		ID: "unknown-mailbox", Means: "a name of the mailbox and a word for absent, near each other",
@@ -262,12 +275,13 @@ var unknownRules = []Rule{
 			"@ has been replaced by", "address has been replaced by @", "mailbox has been replaced by",
 			"address has changed to @", "no longer the address of",
 		},
-		Not: slices.Concat(doubts, notOfMailbox, permits, passing, besideMailbox, []string{
+		Not: slices.Concat(notOfMailbox, besideMailbox, []string{
 			"another server", "another host", "new server", "other server", "moved .. $piece", "has moved to a",
 			"has moved to our", "has moved to the", "has moved to storage", "moved to another", "moved while",
-			"moved during", "we can reply", "i can reply", "can answer", "of yours", "return mailbox", "allowed to use",
-			"address range", "address block", "address space", "active directory group",
+			"moved during", "we can reply", "i can reply", "can answer", "of yours", "return mailbox",
+			"allowed to use", "address range", "address block", "address space", "active directory group",
 		}),
+		Nowhere: doubtful,
 	},
 }
 
@@ -283,9 +297,9 @@ var shortRules = []Rule{
 			"unknown at this site", "no such id",
 		},
 		Not: slices.Concat(notOfMailbox, []string{
-			"domain", "host", "file", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record",
-			"path", "directory", "it", "item", "code", "rule", "message", "link", "url", "session", "certificate",
-			"client", "network", "attachment", "key", "list", "zone", "service", "part", "version", "option",
+			"domain", "host", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
+			"directory", "it", "item", "code", "rule", "message", "link", "url", "session", "certificate", "client",
+			"network", "attachment", "key", "list", "zone", "service", "part", "version", "option",
 		}),
 	},
 }

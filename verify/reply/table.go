@@ -30,7 +30,8 @@ type Rule struct {
 	Home     []string // MX names to whose provider the words belong, although they are believed anywhere
 	Any      []string // phrases, one of which must be there (grammar: phrase.go)
 	And      []string // a second set, one of which must be there too
-	Not      []string // none of these may be there
+	Not      []string // none of these may be in the sentence of that phrase of Any
+	Nowhere  []string // none of these may be anywhere in the reply
 	Words    int      // at most so many words in all, where not 0
 	// NotEnhanced: codes, written as in Enhanced, of which it may be none.
 	NotEnhanced []string
@@ -56,7 +57,8 @@ func Rules() []Rule {
 		r := &rules[i]
 		r.Codes, r.Enhanced, r.Hosts = slices.Clone(r.Codes), slices.Clone(r.Enhanced), slices.Clone(r.Hosts)
 		r.Home, r.NotEnhanced = slices.Clone(r.Home), slices.Clone(r.NotEnhanced)
-		r.Any, r.And, r.Not = slices.Clone(r.Any), slices.Clone(r.And), slices.Clone(r.Not)
+		r.Any, r.And = slices.Clone(r.Any), slices.Clone(r.And)
+		r.Not, r.Nowhere = slices.Clone(r.Not), slices.Clone(r.Nowhere)
 	}
 	return rules
 }
@@ -77,16 +79,31 @@ type table struct {
 	rules   []compiled
 	always  []int // rules without Any
 	phrases *phrases
-	byStep  [][]uint16 // last step of a phrase → rules that have it in Any
-	namesUs uint16     // steps of the class that names our address, a list or a rate
+	uses    [][]use // last step of a phrase → what it is to the rules
+	namesUs uint16  // step of the class that names our address, a list or a rate
 	scratch sync.Pool
 }
 
 type compiled struct {
 	Rule
 	enhanced, notEnhanced []enhancedRange
-	and, not              []uint16
+	and                   []uint16
+	hears                 sentences // where its phrases count
 }
+
+// use is what a phrase is to a rule: one of Any, Not or Nowhere.
+type use struct {
+	rule uint16
+	part part
+}
+
+type part uint8
+
+const (
+	inAny part = iota
+	inNot
+	inNowhere
+)
 
 type enhancedRange struct{ subject, from, to int }
 
@@ -97,37 +114,49 @@ var book = newTable(ruleTable(), wordClasses, worldClasses)
 func newTable(rules []Rule, classes ...map[string][]string) *table {
 	t := &table{phrases: newPhrases(classes...)}
 	t.namesUs = t.phrases.compile("$namesus")
-	steps := make([][]uint16, len(rules))
+	uses := map[uint16][]use{}
+	add := func(rule int, phrases []string, part part) {
+		for _, s := range phrases {
+			step := t.phrases.compile(s)
+			uses[step] = append(uses[step], use{rule: uint16(rule), part: part})
+		}
+	}
 	for i, r := range rules {
-		c := compiled{Rule: r}
+		c := compiled{Rule: r, hears: everySentence}
 		for _, e := range r.Enhanced {
 			c.enhanced = append(c.enhanced, parseRange(r.ID, e))
 		}
 		for _, e := range r.NotEnhanced {
 			c.notEnhanced = append(c.notEnhanced, parseRange(r.ID, e))
 		}
-		for _, s := range r.Any {
-			steps[i] = append(steps[i], t.phrases.compile(s))
-		}
 		for _, s := range r.And {
 			c.and = append(c.and, t.phrases.compile(s))
 		}
-		for _, s := range r.Not {
-			c.not = append(c.not, t.phrases.compile(s))
-		}
+		add(i, r.Any, inAny)
+		add(i, r.Not, inNot)
+		add(i, r.Nowhere, inNowhere)
 		if len(r.Any) == 0 {
 			t.always = append(t.always, i)
+			if len(r.Not) > 0 {
+				panic("reply: rule " + r.ID + " has no phrase whose sentence Not could speak of")
+			}
+		}
+		// The name of a page says nothing of a mailbox, except the page of its provider.
+		if r.Reason.Status() == verdict.Undeliverable && len(r.Hosts)+len(r.Home) == 0 {
+			c.hears &^= inURL
 		}
 		t.rules = append(t.rules, c)
 	}
 	t.phrases.settle()
-	t.byStep = make([][]uint16, t.phrases.last+1)
-	for i, all := range steps {
-		for _, s := range all {
-			t.byStep[s] = append(t.byStep[s], uint16(i))
+	t.uses = make([][]use, t.phrases.last+1)
+	for step, all := range uses {
+		t.uses[step] = all
+	}
+	t.scratch.New = func() any {
+		return &scratch{
+			wanted: make([]uint64, len(rules)/64+1), hits: make([]sentences, len(rules)), vetoes: make([]sentences, len(rules)),
 		}
 	}
-	t.scratch.New = func() any { return &scratch{wanted: make([]uint64, len(rules)/64+1)} }
 	return t
 }
 
@@ -151,5 +180,32 @@ func parseRange(id, s string) enhancedRange {
 // scratch is the space that one judgement needs.
 type scratch struct {
 	scan
-	wanted []uint64 // bit set: rules of which a phrase was found
+	hits   []sentences // rule → where a phrase of its Any was found
+	vetoes []sentences // rule → where its Not or Nowhere forbids it
+	wanted []uint64    // bit set: rules of which a phrase was found
+}
+
+// ask tells the rules where their phrases were found.
+func (t *table) ask(s *scratch) {
+	clear(s.wanted)
+	clear(s.hits)
+	clear(s.vetoes)
+	for _, i := range t.always {
+		s.wanted[i/64] |= 1 << (i % 64)
+		s.hits[i] = everySentence
+	}
+	for _, step := range s.touched {
+		in := s.in[step]
+		for _, u := range t.uses[step] {
+			switch u.part {
+			case inAny:
+				s.wanted[u.rule/64] |= 1 << (u.rule % 64)
+				s.hits[u.rule] |= in
+			case inNot:
+				s.vetoes[u.rule] |= in
+			case inNowhere:
+				s.vetoes[u.rule] = everySentence
+			}
+		}
+	}
 }
