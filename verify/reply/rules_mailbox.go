@@ -279,20 +279,53 @@ var domainRules = []Rule{
 	},
 }
 
+// codeDoubts: with one of these in the reply, a code of an unknown user is not
+// believed where the words do not say it too.
+var codeDoubts = []string{
+	"later", "message", "mail", "denied", "policy", "authoriz*", "client", "connection", "server", "your domain",
+	"domain .. not", "not accepting", "$usworld", "your ip", "dns", "busy", "load", "prohibited", "tls",
+	"certificate*", "parameter*", "hostname", "relay*", "too big", "private", "subscribers", "rule", "rules",
+	"filter*", "allowed", "blocked", "accepted", "restrict*", "group", "queue", "disk", "unwelcome", "web form",
+	"storage", "down", "only", "ldap failure", "answered", "unauthorized", "network", "agent", "transport",
+}
+
 var codeRules = []Rule{
 	{
-		ID: "unknown-user-code", Means: "the code says unknown user, and the words do not deny it",
+		ID: "unknown-user-code", Means: "the code says unknown user, and the words do not contradict it",
 		From:   "RFC 3463: x.1.1, x.1.6",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.1", "1.6"},
-		Nowhere: slices.Concat(doubtful, notOfMailbox, []string{
-			"later", "message", "mail", "denied", "policy", "authoriz*", "client", "connection", "server",
-			"your domain", "domain .. not", "not accepting", "$usworld", "your ip", "dns", "busy", "load",
-			"prohibited", "tls", "certificate*", "parameter*", "hostname", "relay*", "too big", "private",
-			"subscribers", "rule", "rules", "filter*", "allowed", "blocked", "accepted", "restrict*", "group",
-			"queue", "disk", "unwelcome", "web form", "storage", "down", "only", "ldap failure", "answered",
-			"unauthorized", "network", "agent", "transport",
+		Any: []string{
+			"$absent .. $who", "$unknownadj .. $who", "$who .. not present", "$who .. isnt present", "$who .. wrong",
+			"$who .. undeliverable", "$who .. not deliverable", "$who doesnt work", "$who does not work", "no $who",
+			"$cannot find", "not known to us", "not found in", "not in the directory", "no longer with us", "has left",
+			"know no", "u unknown",
+		},
+		Not:     slices.Concat(notOfMailbox, besideMailbox, []string{"your", "you are"}),
+		Nowhere: slices.Concat(doubtful, codeDoubts),
+	},
+	{
+		ID: "unknown-user-code-short", Means: "the code says unknown user, and the words refuse the mailbox without a reason",
+		From:   "RFC 3463: x.1.1, x.1.6; Postfix access maps, Exim",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6,
+		Enhanced: []string{"1.1", "1.6"},
+		Any: []string{
+			"$who rejected", "$who .. rejected", "rejected .. $who", "rejecting $who", "$who unavailable",
+			"$who .. unavailable", "$who not available", "$who is not available", "$who isnt available",
+			"not possible .. $who", "$cannot deliver .. $who", "failed to deliver .. $who",
+			"requested action not taken",
+		},
+		Nowhere: slices.Concat(doubtful, notOfMailbox, besideMailbox, codeDoubts, []string{
+			"your", "ask", "owner", "because", "during", "while", "today", "on", "wait", "quarantine*", "closed",
+			"country", "encrypt*", "unverified", "$domain",
 		}),
+	},
+	{
+		ID: "unknown-user-code-bare", Means: "the code says unknown user, and next to nothing is said besides",
+		From:   "RFC 3463: x.1.1, x.1.6",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 2,
+		Enhanced: []string{"1.1", "1.6"},
+		Nowhere:  slices.Concat(doubtful, notOfMailbox, codeDoubts),
 	},
 	{
 		ID: "disabled-code-words", Means: "the code says disabled, and the words are of a mailbox",
