@@ -11,6 +11,7 @@ import (
 //	user unknown          these words, side by side
 //	blacklist*            a word that begins so
 //	$who .. $absent       a word of one class, and within maxGap words one of another
+//	path of . $who        the same, with at most one word between
 //	@ % <>                an address, an IP address, the null sender
 //
 // A phrase is found within one sentence: none begins in one and ends in the
@@ -178,6 +179,9 @@ func (p *phrases) compile(phrase string) uint16 {
 		case word == "..":
 			flush()
 			gap = maxGap
+		case word == ".":
+			flush()
+			gap = 1
 		case strings.HasPrefix(word, "$"):
 			flush()
 			id, ok := p.symbols[word]

@@ -43,9 +43,8 @@ var greylistRules = []Rule{
 			"not yet authorized to deliver", "mail is temporarily denied", "not seen before", "never seen before",
 		},
 		Nowhere: []string{
-			"$toomany .. $things", "$things .. $toomany", "$us .. $refused", "rate", "$dnsbl", "$box .. full",
-			"rate limit*", "spam*", "limit", "limits", "overload*", "internal error", "system error",
-			"lookup failure", "throttl*",
+			"$toomany .. $things", "$things .. $toomany", "rate", "limit*", "throttl*", "overload*",
+			"$us .. $refused", "$dnsbl", "spam*", "$box .. full", "internal error", "system error", "lookup failure",
 		},
 	},
 }
@@ -82,11 +81,8 @@ var blockRules = []Rule{
 		ID: "too-many-faults", Means: "too many unknown or malformed commands: faults in the dialogue, no rate",
 		From:   "Exim: smtp_max_synprot_errors, smtp_accept_max_nonmail; Google Workspace SMTP error list, 5.5.1",
 		Reason: verdict.Unclassified, Digit: 5,
-		Any: []string{"too many $fault", "too many .. $fault"},
-		Nowhere: []string{
-			"invalid recipients", "unknown recipients", "unknown users", "bad recipients", "recipient*", "per hour",
-			"per minute", "rate", "$dnsbl", "blocked",
-		},
+		Any:     []string{"too many $fault", "too many .. $fault"},
+		Nowhere: []string{"recipient*", "unknown users", "per hour", "per minute", "rate", "$dnsbl", "blocked"},
 	},
 	{
 		ID: "message-expired", Means: "the message waited, or waits, in a queue: the server behind was not reached",
@@ -190,10 +186,9 @@ var blockRules = []Rule{
 		Reason: verdict.ProbeBlocked,
 		Any:    []string{"$dnsbl .. $sender", "$sender .. $dnsbl"},
 		Not: []string{
-			"badmailfrom", "domain is blacklisted", "address is blacklisted", "sender is blacklisted",
-			"sender blacklisted", "sender domain is blacklisted", "sender verify", "locally blacklisted",
-			"sender address has been blacklisted", "sender .. in my", "sender .. in our",
-			"your domain has been blacklisted",
+			"domain is blacklisted", "address is blacklisted", "sender is blacklisted",
+			"sender domain is blacklisted", "sender address has been blacklisted", "sender .. in my",
+			"sender .. in our", "your domain has been blacklisted",
 		},
 	},
 	{
@@ -205,10 +200,9 @@ var blockRules = []Rule{
 			"on our list", "delist*",
 		},
 		Not: []string{
-			"sender verify", "may be blacklisted", "does not want your mail", "$sender .. blacklisted",
-			"$sender .. blocked", "$sender .. listed", "user .. listed in", "not listed in", "is not listed",
-			"$who .. is not listed", "isnt listed", "mailbox .. listed", "whitelist*", "sender blacklisted",
-			"not listed", "not on our list", "sender .. in my", "sender .. in our", "email address .. blacklisted",
+			"may be blacklisted", "does not want your mail", "$sender .. blacklisted", "$sender .. listed",
+			"user .. listed in", "isnt listed", "mailbox .. listed", "whitelist*", "not listed", "not on our list",
+			"sender .. in my", "sender .. in our", "email address .. blacklisted", "users .. listed in",
 		},
 	},
 	{
@@ -244,7 +238,7 @@ var blockRules = []Rule{
 			"unverified client host", "client address rejected", "client ip .. rejected", "connection from .. rejected",
 			"your client .. rejected", "bypassing .. relay",
 		},
-		Not:     []string{"sender address blocked using", "$sender .. blocked using"},
+		Not:     []string{"$sender .. blocked using"},
 		Nowhere: []string{"server configuration error", "too many", "slower"},
 	},
 	{
@@ -276,8 +270,8 @@ var blockRules = []Rule{
 			"recipient denied",
 		},
 		Nowhere: []string{
-			"$things .. limit", "rate limit*", "connection rate", "too many", "too much", "frequency", "relay*",
-			"limit exceeded", "exceeded the", "relaying denied", "throttl*", "you must authenticate", "too fast",
+			"too many", "too much", "frequency", "relay*", "throttl*", "you must authenticate", "too fast", "rate",
+			"limit", "exceeded",
 		},
 	},
 	{
@@ -295,8 +289,7 @@ var blockRules = []Rule{
 			"directly to our", "ip youre using", "junkmail*", "sender score",
 		},
 		Not: []string{
-			"open relay not allowed", "open relay is not allowed", "open relaying", "not an open relay",
-			"user account .. compromised",
+			"open relaying", "not an open relay", "user account .. compromised", "open relay . not allowed",
 		},
 		Nowhere: []string{"rate of unsolicited", "unusual rate", "excessive unknown", "too many recipients"},
 	},
@@ -316,7 +309,7 @@ var blockRules = []Rule{
 			"bayes*",
 		},
 		Not: []string{
-			"$sender .. blocked", "your email address .. blocked", "does not want your mail", "refusing mail from",
+			"$sender .. blocked", "your email address .. blocked", "does not want your mail",
 			"blocked by the recipient", "blocked by the user", "user rules", "users rules", "recipients rules",
 		},
 		Nowhere: []string{"too many", "over quota", "unusual rate", "rate limited"},
@@ -349,13 +342,11 @@ var blockRules = []Rule{
 			"invalid greeting", "your greeting", "heloname", "hello domain", "hello name", "localhost as helo",
 		},
 		Not: []string{
-			"try again later closing connection", "send helo", "send ehlo", "say helo", "say ehlo", "send hello",
-			"polite people", "helo first", "ehlo first", "before mail", "need helo", "expected helo", "wheres your",
-			"issue helo", "issue ehlo", "duplicate helo", "helo required", "hello first", "missing helo", "no helo",
-			"helo ehlo first", "ehlo helo first", "must say", "without helo", "needs helo", "requires helo",
-			"callback setup failed", "please say", "helo or ehlo required", "ehlo required", "ehlo or helo required",
+			"first", "say", "send", "issue", "missing", "without", "no helo", "need helo", "needs helo",
+			"expected helo", "requires helo", "helo required", "ehlo required", "duplicate", "before mail",
+			"wheres your", "callback setup failed", "try again later closing connection",
 		},
-		Nowhere: []string{"server configuration error", "temporary", "lookup failure"},
+		Nowhere: []string{"temporary", "lookup failure", "server configuration error"},
 	},
 	{
 		ID: "connection-refused", Means: "no connection is wanted from us",
@@ -382,10 +373,7 @@ var blockRules = []Rule{
 			"mail store", "sender address rejected", "blocked by the recipient", "blocked by the user",
 			"could not complete", "server at other end", "indicated no smtp service",
 		},
-		Nowhere: []string{
-			"$toomany .. $things", "$toomany .. connections", "connections .. $toomany", "rate", "timed out",
-			"not relay*", "relaying", "relay", "slower",
-		},
+		Nowhere: []string{"$toomany .. $things", "rate", "timed out", "slower", "relay*"},
 	},
 	{
 		ID: "policy-about-us", Means: "a local policy against the message or client, without more words",

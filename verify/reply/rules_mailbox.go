@@ -8,30 +8,31 @@ import (
 
 // syntaxWords say that an address cannot be.
 var syntaxWords = []string{
-	"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient", "malformed address",
-	"malformed recipient*", "malformed mailbox", "malformed local part", "malformed domain", "$who .. malformed",
-	"invalid address format", "invalid address syntax", "invalid syntax .. $who", "$who .. invalid syntax",
-	"address format", "recipient address syntax", "mailbox syntax", "must contain a domain",
-	"$who .. illegal character*", "$who .. invalid character*", "$who .. bad character*", "illegal character* .. $who",
-	"invalid character* .. $who", "bad character* .. $who", "$who .. special characters", "special characters .. $who",
-	"address .. syntax", "empty address", "unqualified address", "local part too long", "domain missing",
-	"must have a local part", "need fully qualified address", "need fully qualified recipient",
-	"fully qualified address", "not fully qualified", "syntax error in parameters malformed", "missing domain",
-	"missing or malformed", "recipient .. syntax", "unbalanced", "no domain in", "unparseable address",
-	"unparsable address", "parse error .. $who", "double dot", "consecutive dots", "or expected after",
-	"missing at end of address", "not a valid rfc*", "missing or malformed local part", "local part is empty",
-	"local part is missing", "local part is not valid", "local part is too", "unqualified recipient", "null recipient",
-	"empty recipient", "forbidden character*", "well formed", "user address required", "valid address is required",
+	"address syntax", "bad address syntax", "syntax error in address", "syntax error .. recipient",
+	"malformed address", "malformed recipient*", "malformed mailbox", "malformed local part", "malformed domain",
+	"$who .. malformed", "invalid address format", "invalid address syntax", "invalid syntax .. $who",
+	"$who .. invalid syntax", "address format", "recipient address syntax", "mailbox syntax", "must contain a domain",
+	"$who .. illegal character*", "$who .. invalid character*", "$who .. bad character*",
+	"illegal character* .. $who", "invalid character* .. $who", "bad character* .. $who",
+	"$who .. special characters", "special characters .. $who", "address .. syntax", "empty address",
+	"unqualified address", "local part too long", "domain missing", "must have a local part",
+	"need fully qualified address", "need fully qualified recipient", "fully qualified address",
+	"not fully qualified", "syntax error in parameters malformed", "missing domain", "missing or malformed",
+	"recipient .. syntax", "unbalanced", "no domain in", "unparseable address", "unparsable address",
+	"parse error .. $who", "double dot", "consecutive dots", "or expected after", "missing at end of address",
+	"not a valid rfc*", "missing or malformed local part", "local part is empty", "local part is missing",
+	"local part is not valid", "local part is too", "unqualified recipient", "null recipient", "empty recipient",
+	"forbidden character*", "well formed", "user address required", "valid address is required",
 	"valid address required", "$cannot parse .. address", "$cannot parse .. local part", "$cannot parse .. rcpt",
-	"$cannot parse recipient", "$cannot parse the recipient", "$cannot parse this recipient",
-	"$cannot parse your recipient", "$cannot parse @", "rcpt syntax", "brackets nested", "$cannot normalize .. $who",
-	"$cannot normalise .. $who", "malformed destination", "must specify a domain", "invalid local part",
-	"local part is invalid", "local part invalid", "syntactically .. $who", "$who must be fully qualified",
-	"nested brackets", "$who is not rfc*", "$who not rfc*", "$who violates rfc*", "$who does not conform to rfc*",
+	"$cannot parse @", "rcpt syntax", "brackets nested", "$cannot normalize .. $who", "$cannot normalise .. $who",
+	"malformed destination", "must specify a domain", "invalid local part", "local part is invalid",
+	"local part invalid", "syntactically .. $who", "$who must be fully qualified", "nested brackets",
+	"$who is not rfc*", "$who not rfc*", "$who violates rfc*", "$who does not conform to rfc*",
 	"$who doesnt conform to rfc*", "wrong format .. address", "invalid format .. address", "bad format .. address",
 	"restricted character* .. $who", "$who .. restricted character*", "syntax illegal for $who",
 	"syntax illegal for a $who", "improper recipient address", "non printable character* .. $who",
 	"$who .. non printable character*", "no at sign", "missing at sign", "without at sign", "$who has no domain",
+	"$cannot parse . recipient",
 }
 
 // noMX say that a domain has no mail host.
@@ -40,15 +41,17 @@ var noMX = []string{
 	"mx record not", "dns a mx record", "no a or mx", "no mx or a",
 }
 
-// doubts are words of rates, of trouble and of the sender. Where one of them
-// stands anywhere in a reply, no word for absent or shut is believed.
+// doubts are words of rates, of trouble, of the sender and of what we are or
+// do. Where one of them stands anywhere in a reply, no word for absent or shut
+// is believed.
 var doubts = []string{
 	"many", "come back", "tomorrow", "limit", "limits", "backend", "back end", "lookup error", "lookup failed",
 	"check failed", "database error", "error reading", "timeout", "timed out", "loop", "loops", "internal error",
 	"server error", "spam*", "virus", "reputation", "captcha", "determine whether", "disclose whether", "say whether",
 	"tell whether", "know whether", "establish whether", "not connect", "cannot connect", "cant connect",
 	"couldnt connect", "unable to connect", "been failing", "decide whether", "several $who", "several $unknownadj",
-	"numerous", "probing", "$who attempts", "quota", "quotas", "$sender",
+	"numerous", "probing", "$who attempts", "quota", "quotas", "$sender", "$senderworld", "$usworld",
+	"$client . $does",
 }
 
 // mailboxRules: the words that name the user or mailbox as shut or absent.
@@ -83,40 +86,19 @@ var mailboxRules = []Rule{
 			"address is no longer in service", "address no longer in service", "@ is no longer in service",
 			"owner of this mailbox has closed", "owner of this account has closed",
 		},
-		Not: []string{
-			"authentication*", "login", "logon", "validation", "verification", "srs", "$domain account",
-			"domains account", "user unknown", "unknown user", "no such", "does not exist", "doesnt exist",
-			"not exist", "not found", "no longer exists", "nonexistent", "unknown", "invalid recipient",
-			"$domain $gone", "$domain is $gone", "$domain has been $gone", "$domain .. has been $gone", "vrfy",
-			"expn", "command", "your account", "your mailbox", "sending", "outgoing", "outbound", "certificate",
-			"session", "connection closed", "blocked by", "message is", "ip", wordIP, "ip address", "your address",
-			"your email address", "your email account", "your email is", "your email has", "your email was",
-			"your email $gone", "your host", "your server", "your domain", "your mta", "client", "network", "header",
-			"from address", "return path", "reverse path", "mail server", "mailbox server", "mailserver",
-			"$part $gone", "$part is $gone", "$part has been $gone", "$domain no longer", "server no longer",
-			"host is not", "server is not", "system is not", "$otherthing of the $who", "$otherthing of this $who",
-			"$otherthing of that $who", "policy for", "user database", "mailbox database", "connection to",
-			"session of", "originator*", "originating", "ips", "has disabled", "connection $gone", "repair*",
-			"from cache", "message removed", "message deleted", "by filter", "reply address", "reply to address",
-			"allowed to send", "permitted to send", "smtp user*", "smtp account*", "your mail account",
-			"your user account", "your subscription", "your license", "your licence", "your hosting", "filtering",
-			"imap", "pop3", "access for", "forwarding is", "token in", "window for", "$box for this domain",
-			"$box of this domain", "accepting mail $some", "accepting messages $some", "accepting any mail $some",
-			"accepting any messages $some", "accepts mail $some", "receiving mail $some",
-			"$otherthing is no longer accepting", "system is no longer accepting", "$otherthing not accepting",
-			"$otherthing is not accepting", "system not accepting", "system is not accepting", "mail anymore $some",
-			"mail any more $some", "messages anymore $some", "messages any more $some", "owner has closed it to",
-			"owner has closed it for", "has closed it to", "has closed it for", "limited in", "limited to", "sends",
-			"mx address", "used as", "unsubscribed from", "removed from this list", "removed from the list",
-			"barred you", "banned you", "blocked you", "before you send", "real from", "forwarded email",
-			"forwarded mail", "text email", "text mail", "for this connection", "mail system for",
-			"this mail exchanger", "message .. purged", "messages .. purged", "mail to .. purged",
-			"mail for .. purged", "message to .. deletion", "messages to .. deletion", "mail to .. deletion",
-			"tag expired", "tag has expired", "contacts", "members", "on your list", "in your list",
-			"your address book", "to you", "unknown persons", "unknown people", "unknown peers", "by another",
-			"outside", "outsiders", "posting", "know you", "heard of you", "known to the $who", "known to this $who",
-			"unknown to the $who", "unknown to this $who", "for you", "file", "files",
-		},
+		Not: slices.Concat(notOfMailbox, []string{
+			"$absent", "$unknownadj", "$domain account", "$box $of this domain", "$domain .. has been $gone", "$part",
+			"$otherthing . $gone", "$otherthing . no longer", "$otherthing is not", "$otherthing not",
+			"system is not", "logon", "validation", "verification", "vrfy", "expn", "command", "sending", "outgoing",
+			"outbound", "sends", "certificate", "session", "connection*", "blocked by", "ip", wordIP, "client",
+			"network", "mail system for", "message is", "message deleted", "has disabled", "repair*", "filter*",
+			"imap", "pop3", "access for", "forwarding is", "token", "window for", "tag", "used as",
+			"accepting . $mails $some", "accepts $mails $some", "receiving mail $some", "$mails anymore $some",
+			"$mails any more $some", "closed it to", "closed it for", "limited in", "limited to", "unsubscribed from",
+			"removed from . list", "barred you", "banned you", "blocked you", "before you send", "forwarded $mails",
+			"text $mails", "$mails .. purged", "$mails to .. deletion", "your email has", "your email was",
+			"your email $gone", "delivery to", "delivery for", "your address", "smtp", "to send",
+		}),
 		Nowhere: slices.Concat(doubts, permits, []string{
 			"temporar* .. again", "temporar* .. later", "again later", "maintenance", "upgrade*", "until", "offline",
 			"relay*",
@@ -134,7 +116,7 @@ var mailboxRules = []Rule{
 		Not: slices.Concat(notOfMailbox, besideMailbox, []string{
 			"$box for this domain", "$box of this domain", "connection", "session", "channel", "port", "message",
 			"messages", "mail from", "list", "lists", "$absent", "$part", "recipient domain", "smtp account*",
-			"smtp user*",
+			"smtp user*", "closed it to", "closed it for",
 		}),
 		Nowhere: slices.Concat(doubtful, []string{"relay*", "policy"}),
 	},
@@ -174,19 +156,17 @@ var mailboxRules = []Rule{
 			"illegal host domain name",
 		},
 		Not: []string{
-			"domain mailbox", "domain user", wordIP, "you send from", "sending from", "client", "helo", "reverse",
-			"route .. mailbox", "route .. user", "route .. recipient", "at this host", "on this host", "your host",
-			"sending host", "connecting host", "remote host", "your domain", "connect to", "getaddrinfo", "lmtp",
-			"accept email $some", "accept mail $some", "closed to", "closed for", "attachment*", "you come from",
-			"access list", "allowed list", "next hop", "mailbox not found", "$sender .. not exist",
+			"domain mailbox", "domain user", "$yours", wordIP, "you send from", "you come from", "sending from",
+			"client", "helo", "reverse", "route .. $box", "at this host", "on this host", "sending host",
+			"connecting host", "remote host", "connect to", "getaddrinfo", "lmtp", "next hop", "accept $mails $some",
+			"closed to", "closed for", "attachment*", "access list", "allowed list", "mailbox not found",
 			"user .. does not exist", "account .. does not exist", "mailbox .. does not exist",
-			"recipient does not accept", "user does not accept", "recipient .. not found in",
-			"email address .. domain", "$who .. does not exist on", "$who not found", "no mailbox",
+			"$who .. does not exist on", "$who not found", "recipient .. not found in", "email address .. domain",
+			"recipient does not accept", "user does not accept", "no mailbox",
 		},
 		Nowhere: slices.Concat(doubts, []string{
-			"$senderworld", "$usworld", "whitelist*", "allowlist*", "allow list", "temporar*", "user unknown",
-			"no such user", "user not found", "no such recipient", "mailbox does not exist", "no such mailbox",
-			"recipient unknown",
+			"whitelist*", "allowlist*", "allow list", "temporar*", "user unknown", "no such user", "user not found",
+			"no such recipient", "mailbox does not exist", "no such mailbox", "recipient unknown",
 		}),
 	},
 	{
@@ -226,9 +206,9 @@ var mailboxRules = []Rule{
 			"address not valid", "address is not valid",
 		},
 		Not: []string{
-			"$sender", "your address", "your email address", "command", "parameter*", "option", "header*", "helo",
-			"ehlo", "domain", "host", "hostname", "ip", wordIP, "verif*", "for others", "address type",
-			"address lookup", "address list", "address for",
+			"$sender", "command", "parameter*", "option", "header*", "helo", "ehlo", "domain", "host", "hostname",
+			"ip", wordIP, "verif*", "for others", "address type", "address lookup", "address list", "address for",
+			"$yours", "your address",
 		},
 		Nowhere: []string{
 			"unknown", "not found", "does not exist", "doesnt exist", "no such", "come back", "denied", "refused",
@@ -282,11 +262,11 @@ var domainRules = []Rule{
 // codeDoubts: with one of these in the reply, a code of an unknown user is not
 // believed where the words do not say it too.
 var codeDoubts = []string{
-	"later", "message", "mail", "denied", "policy", "authoriz*", "client", "connection", "server", "your domain",
-	"domain .. not", "not accepting", "$usworld", "your ip", "dns", "busy", "load", "prohibited", "tls",
-	"certificate*", "parameter*", "hostname", "relay*", "too big", "private", "subscribers", "rule", "rules",
-	"filter*", "allowed", "blocked", "accepted", "restrict*", "group", "queue", "disk", "unwelcome", "web form",
-	"storage", "down", "only", "ldap failure", "answered", "unauthorized", "network", "agent", "transport",
+	"later", "message", "mail", "denied", "policy", "authoriz*", "unauthorized", "prohibited", "allowed", "accepted",
+	"not accepting", "blocked", "restrict*", "private", "only", "unwelcome", "subscribers", "group", "rule", "rules",
+	"filter*", "$yours", "client", "connection", "server", "network", "hostname", "dns", "tls", "certificate*",
+	"parameter*", "relay*", "agent", "transport", "queue", "busy", "load", "down", "disk", "storage", "too big",
+	"domain .. not", "web form", "ldap failure", "answered",
 }
 
 var codeRules = []Rule{

@@ -36,19 +36,14 @@ var providerRules = []Rule{
 			"sc 00*", "dy 00*", "ou 00*", "s3140", "s3150", "s8001", "s8002",
 			"banned sending ip", "s775", "s843", "s3113", "s3114", "weren t sent", "werent sent",
 		},
-		Nowhere: []string{
-			"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit",
-			"exceeded .. number of connections",
-		},
+		Nowhere: []string{"exceeded .. limit", "exceeded .. number of connections"},
 	},
 	{
 		ID: "ms-blocked-words", Means: "our address or sender is on a list of theirs",
 		From:   "Outlook.com postmaster pages; Exchange Online NDR list",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Hosts: hostsMicrosoft,
-		Any: []string{"block list", "banned sender"},
-		Nowhere: []string{
-			"rp 001", "rp 002", "rp 003", "exceeded the rate limit", "exceeded the connection limit",
-		},
+		Any:     []string{"block list", "banned sender"},
+		Nowhere: []string{"exceeded .. limit"},
 	},
 	{
 		ID: "ms-rate", Means: "we ask too often, known by the tag where the host is not",

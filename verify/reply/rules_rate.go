@@ -48,15 +48,14 @@ var rateRules = []Rule{
 			"session limit*", "sessions limit*", "reconnect to fast",
 		},
 		Not: []string{
-			"mailbox .. quota", "mail file size", "timeout exceeded", "too much mail data", "user .. quota",
-			"received headers", "message size", "size limit", "storage limit", "too many messages in .. mailbox",
-			"$box .. too many messages", "too many messages on this", "too many messages in this $box",
-			"mailbox limit", "account limit", "inbox .. limit", "space", "quota violation", "mailbox size",
-			"messages in your mailbox",
+			"timeout exceeded", "too much mail data", "mail file size", "size", "space", "received headers",
+			"quota violation", "$box .. quota", "mailbox .. limit", "inbox .. limit", "account limit",
+			"too many messages in .. mailbox", "$box .. too many messages", "too many messages on this",
+			"too many messages in this $box", "messages in your mailbox",
 		},
 		Nowhere: []string{
-			"recursive", "hop count", "too many hops", "hops", "disk quota", "storage", "quota exceeded",
-			"over quota", "overquota", "mailbox is full", "mailbox full",
+			"recursive", "hop count", "hops", "storage", "disk quota", "quota exceeded", "over quota", "overquota",
+			"mailbox . full",
 		},
 	},
 	{
@@ -109,7 +108,7 @@ var quotaRules = []Rule{
 			"server full", "queue is full", "queue full", "system disk", "insufficient system", "out of memory",
 			"system resources", "server disk", "insufficient disk space",
 		},
-		Nowhere: []string{"mailbox", "user", "quota", "@ .. insufficient disk space", "no space left for"},
+		Not: []string{"mailbox", "user", "quota", "@ .. insufficient disk space", "no space left for"},
 	},
 	{
 		ID: "mailbox-full", Means: "the mailbox is over its quota",
@@ -148,10 +147,8 @@ var quotaRules = []Rule{
 			"storage .. exhausted", "space .. exhausted", "quota exhausted", "allotted space", "allotted storage",
 		},
 		Not: []string{
-			"recipients limit", "connections", "daily .. quota", "sending quota", "smtp relay", "too many recipients",
-			"system storage", "mail system full", "queue quota", "transfer quota", "submission quota",
-			"message too large", "message too big", "or may not exist", "or mailbox full", "or mailbox is full",
-			"or is full", "or full",
+			"connections", "daily .. quota", "sending quota", "queue quota", "transfer quota", "submission quota",
+			"smtp relay", "message too large", "message too big", "or may not exist", "or .. full",
 		},
 	},
 	{

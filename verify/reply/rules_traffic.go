@@ -162,9 +162,9 @@ var trafficRules = []Rule{
 			"not permitted to relay", "domain is not one of ours", "mx does not serve", "mx doesnt serve",
 		},
 		Not: []string{
-			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "for that user",
-			"for this user", "for that recipient", "for this recipient", "open relay database",
-			"in relay recipient table", "relay recipient table", "relay limit*", "relay sending limit", "smtp relay",
+			"anymore", "any more", "mail for unknown recipients", "mail for unknown users", "open relay database",
+			"relay limit*", "relay sending limit", "smtp relay", "relay recipient table", "for $the user",
+			"for $the recipient",
 		},
 		Nowhere: []string{"authenticat*", "user unknown", "no such user", "smtp auth"},
 	},
@@ -262,10 +262,10 @@ var policyRules = []Rule{
 			"you may not send to", "recipient is unable to receive",
 		},
 		Nowhere: []string{
-			"not a mailbox", "$box .. $gone", "no user", "no mailbox", "$mbox $missing", "$who .. not exist",
-			"user unknown", "no such user", "$who unknown", "unknown user", "unknown recipient", "unknown mailbox",
-			"mail any more", "mail anymore", "messages any more", "messages anymore", "invalid recipient", "nonlocal",
-			"does not exist", "doesnt exist", "your ip", "ip address",
+			"not a mailbox", "$box .. $gone", "no mailbox", "$mbox $missing", "no such user", "$who unknown",
+			"unknown user", "unknown recipient", "unknown mailbox", "mail any more", "mail anymore",
+			"messages any more", "messages anymore", "invalid recipient", "nonlocal", "doesnt exist", "your ip",
+			"ip address", "no user",
 		},
 	},
 }

@@ -115,12 +115,34 @@ var wordClasses = map[string][]string{
 		"store", "key", "header", "headers", "route", "exchanger", "login", "password", "gateway", "service", "backend",
 		"node", "attachment",
 	},
+	// yours: what belongs to the client, and so has no place beside an absent mailbox.
+	"yours": {
+		"your account", "your user account", "your mail account", "your email account", "your mailbox",
+		"your email address", "your mail address", "your ip", "your host", "your hostname", "your server",
+		"your mail server", "your mailserver", "your mta", "your system", "your network", "your domain", "your isp",
+		"your subscription", "your license", "your licence", "your hosting",
+	},
+	// client and does: a statement about us.
+	"client": {
+		"your ip", "your ip address", "your host", "your hostname", "your server", "your mail server",
+		"your mailserver", "your email server", "your network", "your domain", "your mta", "your system", "your isp",
+		"your provider", "sending host", "sending server", "connecting host", "client host", "remote host",
+	},
+	"does": {
+		"is", "isnt", "was", "wasnt", "are", "has", "hasnt", "had", "does", "doesnt", "did", "didnt", "cannot", "cant",
+		"could", "may", "must", "should", "sent", "sends", "wrote", "tried", "appears", "seems", "failed", "fails",
+	},
+	// the: what may stand before a name, and of: what ties one thing to another.
+	"the": {"the", "this", "that", "any"},
+	"of":  {"of", "for", "to", "in"},
+	// mails: what is sent.
+	"mails": {"mail", "mails", "email", "emails", "message", "messages"},
 	// aspect: what a mailbox or its address has, and may lack while it is there.
 	"aspect": {
 		"agent", "transport", "filter", "filters", "preferences", "settings", "index", "extension", "token",
 		"responder", "signature", "picture", "encoding", "prefix", "suffix", "hash", "key",
 		"configuration", "config", "type", "company", "provider", "organization", "organisation",
-		"format", "state", "owner", "permissions", "mailer", "router", "uid", "ticket", "rule",
+		"format", "state", "permissions", "mailer", "router", "uid", "ticket", "rule",
 		"profile",
 	},
 	// gone: what is said of a mailbox that is shut. What is said of clients and
