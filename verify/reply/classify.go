@@ -54,7 +54,7 @@ func positive(early bool, code int) Class {
 func (t *table) judge(q question, stage verdict.Stage, lines []string) Class {
 	s := t.scratch.Get().(*scratch)
 	defer t.scratch.Put(s)
-	s.reset(int(t.phrases.last))
+	s.reset(len(t.uses))
 	for i, line := range lines {
 		_, text := cutEnhanced(line, q.code)
 		s.text = appendLine(s.text, lines[:i], text)
@@ -62,7 +62,7 @@ func (t *table) judge(q question, stage verdict.Stage, lines []string) Class {
 			q.enhanced = hashEnhanced(line, q.code)
 		}
 	}
-	t.phrases.run(&s.scan)
+	t.matcher.run(&s.scan)
 	t.ask(s)
 	namesUs := s.found(t.namesUs)
 	for w, word := range s.wanted {

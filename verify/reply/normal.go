@@ -24,13 +24,25 @@ const (
 // maxToken bounds the look-ahead for an address; RFC 5321 allows 254 octets.
 const maxToken = 320
 
+// lower holds the small letter of each ASCII letter and each digit, 0 for what
+// is neither.
+var lower = func() (t [256]byte) {
+	for c := byte('a'); c <= 'z'; c++ {
+		t[c], t[c-'a'+'A'] = c, c
+	}
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = c
+	}
+	return t
+}()
+
 // appendWords appends the words of a text to dst: lower case, accents folded
 // to their base letters, punctuation dropped, one space between words, each
 // CJK rune a word of its own, addresses and IP addresses replaced; a URL is a
 // sentence of its own. It returns dst, which may end with the end of a sentence
 // but not with a space.
 func appendWords(dst []byte, text string) []byte {
-	hasAt := strings.IndexByte(text, '@') >= 0
+	lastAt := strings.LastIndexByte(text, '@')
 	inWord := false
 	urlEnd := len(text) + 1
 	emit := func(word string) {
@@ -39,6 +51,12 @@ func appendWords(dst []byte, text string) []byte {
 	}
 	for i := 0; i < len(text); {
 		c := text[i]
+		letter := lower[c]
+		if letter != 0 && inWord {
+			dst = append(dst, letter)
+			i++
+			continue
+		}
 		if i >= urlEnd {
 			dst, urlEnd, inWord = separate(dst, endsSentence), len(text)+1, false
 		}
@@ -49,7 +67,7 @@ func appendWords(dst []byte, text string) []byte {
 			continue
 		}
 		if !inWord {
-			if word, n := special(text[i:], hasAt); n > 0 {
+			if word, n := special(text[i:], i < lastAt); n > 0 {
 				emit(word)
 				i += n
 				continue
@@ -59,15 +77,8 @@ func appendWords(dst []byte, text string) []byte {
 			}
 		}
 		switch {
-		case c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
-			fallthrough
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-			if !inWord {
-				dst = space(dst)
-				inWord = true
-			}
-			dst = append(dst, c)
+		case letter != 0:
+			dst, inWord = append(space(dst), letter), true
 		case c == '\'' || c == '`': // doesn't, n'existe
 		case c == '-' && inWord && isE(dst): // e-mail
 		case stops(text, i):
@@ -119,13 +130,10 @@ func stops(text string, i int) bool {
 	case '!', '?', ';':
 		return true
 	case '.':
-		return i > 1 && strings.IndexByte(` ."'`, text[i-1]) < 0 && (text[i-1] < 'A' || isWord(text[i-2]))
+		return i > 1 && strings.IndexByte(` ."'`, text[i-1]) < 0 &&
+			(text[i-1] < 'A' || text[i-2] >= utf8.RuneSelf || lower[text[i-2]] != 0)
 	}
 	return false
-}
-
-func isWord(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= utf8.RuneSelf
 }
 
 // appendLine appends the words of a line of a reply, which stands after others.

@@ -121,7 +121,7 @@ func TestUnknownClassPanics(t *testing.T) {
 }
 
 func TestPhrases(t *testing.T) {
-	p := newPhrases(map[string][]string{"who": {"user", "mail box"}, "absent": {"unknown", "not found"}})
+	classes := map[string][]string{"who": {"user", "mail box"}, "absent": {"unknown", "not found"}}
 	tests := []struct {
 		phrase, text string
 		want         bool
@@ -162,11 +162,12 @@ func TestPhrases(t *testing.T) {
 		{"user unknown", "user https://example.net/ unknown", false},
 	}
 	for _, tt := range tests {
+		p := newPhrases(classes)
 		step := p.compile(tt.phrase)
 		var s scan
-		s.reset(int(p.last))
+		s.reset(int(p.last) + 1)
 		s.text = appendWords(s.text, tt.text)
-		p.run(&s)
+		p.settle().run(&s)
 		if got := s.found(step); got != tt.want {
 			t.Errorf("%q in %q (%q): %v", tt.phrase, tt.text, s.text, got)
 		}

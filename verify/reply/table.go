@@ -77,8 +77,9 @@ func ruleTable() []Rule {
 // for the pool of scratch space.
 type table struct {
 	rules   []compiled
-	always  []int // rules without Any
-	phrases *phrases
+	always  []uint64    // bit set: rules without Any
+	hits    []sentences // rule → everySentence for those, else 0
+	matcher *matcher
 	uses    [][]use // last step of a phrase → what it is to the rules
 	namesUs uint16  // step of the class that names our address, a list or a rate
 	scratch sync.Pool
@@ -112,12 +113,13 @@ var book = newTable(ruleTable(), wordClasses, worldClasses)
 // newTable compiles rules. It panics on a row that cannot be read: the rows
 // are part of the program, and a test builds them.
 func newTable(rules []Rule, classes ...map[string][]string) *table {
-	t := &table{phrases: newPhrases(classes...)}
-	t.namesUs = t.phrases.compile("$namesus")
+	p := newPhrases(classes...)
+	t := &table{namesUs: p.compile("$namesus"), always: make([]uint64, len(rules)/64+1)}
+	t.hits = make([]sentences, len(rules))
 	uses := map[uint16][]use{}
 	add := func(rule int, phrases []string, part part) {
 		for _, s := range phrases {
-			step := t.phrases.compile(s)
+			step := p.compile(s)
 			uses[step] = append(uses[step], use{rule: uint16(rule), part: part})
 		}
 	}
@@ -130,13 +132,14 @@ func newTable(rules []Rule, classes ...map[string][]string) *table {
 			c.notEnhanced = append(c.notEnhanced, parseRange(r.ID, e))
 		}
 		for _, s := range r.And {
-			c.and = append(c.and, t.phrases.compile(s))
+			c.and = append(c.and, p.compile(s))
 		}
 		add(i, r.Any, inAny)
 		add(i, r.Not, inNot)
 		add(i, r.Nowhere, inNowhere)
 		if len(r.Any) == 0 {
-			t.always = append(t.always, i)
+			t.always[i/64] |= 1 << (i % 64)
+			t.hits[i] = everySentence
 			if len(r.Not) > 0 {
 				panic("reply: rule " + r.ID + " has no phrase whose sentence Not could speak of")
 			}
@@ -147,14 +150,14 @@ func newTable(rules []Rule, classes ...map[string][]string) *table {
 		}
 		t.rules = append(t.rules, c)
 	}
-	t.phrases.settle()
-	t.uses = make([][]use, t.phrases.last+1)
+	t.matcher = p.settle()
+	t.uses = make([][]use, p.last+1)
 	for step, all := range uses {
 		t.uses[step] = all
 	}
 	t.scratch.New = func() any {
 		return &scratch{
-			wanted: make([]uint64, len(rules)/64+1), hits: make([]sentences, len(rules)), vetoes: make([]sentences, len(rules)),
+			wanted: make([]uint64, len(t.always)), hits: make([]sentences, len(rules)), vetoes: make([]sentences, len(rules)),
 		}
 	}
 	return t
@@ -187,13 +190,9 @@ type scratch struct {
 
 // ask tells the rules where their phrases were found.
 func (t *table) ask(s *scratch) {
-	clear(s.wanted)
-	clear(s.hits)
+	copy(s.wanted, t.always)
+	copy(s.hits, t.hits)
 	clear(s.vetoes)
-	for _, i := range t.always {
-		s.wanted[i/64] |= 1 << (i % 64)
-		s.hits[i] = everySentence
-	}
 	for _, step := range s.touched {
 		in := s.in[step]
 		for _, u := range t.uses[step] {
