@@ -216,16 +216,31 @@ var mailboxRules = []Rule{
 		},
 	},
 	{
-		ID: "syntax-code", Means: "the address is one that nobody can have",
+		ID: "syntax-code", Means: "the code says that the address cannot be, and so do the words",
 		From:   "RFC 3463: x.1.3",
 		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"1.3"},
-		Nowhere: []string{
-			"accepted", "allowed", "relay*", "policy", "denied", "blocked", "$sender", "temporar*", "user unknown",
-			"unknown user", "no such", "does not exist", "doesnt exist", "not found", "unknown recipient",
-			"$absentworld",
+		Any: []string{
+			"bad $who", "wrong $who", "invalid $who", "illegal $who", "incorrect $who", "$who .. invalid",
+			"$who .. not valid", "$who .. illegal", "$who .. wrong", "$who .. bad", "$who .. incorrect", "$who .. syntax",
+			"$who .. format", "syntax .. $who",
 		},
+		Not:     []string{"$yours", "header*", "address of"},
+		Nowhere: syntaxDoubts,
 	},
+	{
+		ID: "syntax-code-bare", Means: "the code says that the address cannot be, and next to nothing is said",
+		From:   "RFC 3463: x.1.3",
+		Reason: verdict.InvalidSyntax, At: AtRcpt, Digit: 5, Words: 2,
+		Enhanced: []string{"1.3"},
+		Nowhere:  slices.Concat(syntaxDoubts, []string{"later", "unknown"}),
+	},
+}
+
+// syntaxDoubts: with one of these in the reply, the code is not believed.
+var syntaxDoubts = []string{
+	"accepted", "allowed", "relay*", "policy", "denied", "blocked", "$sender", "temporar*", "user unknown",
+	"unknown user", "no such", "does not exist", "doesnt exist", "not found", "unknown recipient", "$absentworld",
 }
 
 // domainRules and codeRules decide by code where the words do not.
@@ -269,6 +284,14 @@ var codeDoubts = []string{
 	"domain .. not", "web form", "ldap failure", "answered",
 }
 
+// disabledDoubts: the same for the code of a mailbox that is shut.
+var disabledDoubts = []string{
+	"temporar*", "try again", "later", "policy", "receiving mail", "outside", "internal", "external", "until",
+	"maintenance", "upgrade*", "message", "refused", "denied", "rejected", "spam*", "authoriz*", "unavailable",
+	"not available", "niedostepn*", "colleagues", "members", "reserved", "repair*", "dismounted", "internals",
+	"encrypt*",
+}
+
 var codeRules = []Rule{
 	{
 		ID: "unknown-user-code", Means: "the code says unknown user, and the words do not contradict it",
@@ -308,19 +331,20 @@ var codeRules = []Rule{
 		Nowhere:  slices.Concat(doubtful, notOfMailbox, codeDoubts),
 	},
 	{
-		ID: "disabled-code-words", Means: "the code says disabled, and the words are of a mailbox",
+		ID: "disabled-code-words", Means: "the code says disabled, and a word of it stands beside the mailbox",
 		From:   "RFC 3463: x.2.1",
 		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5,
 		Enhanced: []string{"2.1"},
+		Any:      []string{"$box .. $gone", "$gone .. $box", "$box .. $shut"},
+		Nowhere:  disabledDoubts,
+	},
+	{
+		ID: "disabled-code-bare", Means: "the code says disabled, and next to nothing is said but the mailbox",
+		From:   "RFC 3463: x.2.1",
+		Reason: verdict.MailboxDisabled, At: AtRcpt, Digit: 5, Words: 3,
+		Enhanced: []string{"2.1"},
 		Any:      []string{"$box"},
-		Not: []string{
-			"unavailable", "not available", "niedostepn*", "colleagues", "members", "reserved", "repair*",
-			"dismounted", "internals", "encrypt*",
-		},
-		Nowhere: []string{
-			"temporar*", "try again", "later", "policy", "receiving mail", "outside", "internal", "external", "until",
-			"maintenance", "upgrade*", "message", "refused", "denied", "rejected", "spam*", "authoriz*",
-		},
+		Nowhere:  slices.Concat(disabledDoubts, []string{"busy", "in use", "protected"}),
 	},
 	{
 		ID: "server-code", Means: "the server has trouble of its own",

@@ -30,7 +30,7 @@ var parts = []string{
 var passing = []string{
 	"temporar*", "again later", "try later", "try again", "at this time", "at the moment", "at present", "for now",
 	"right now", "momentarily", "offline", "rebuil*", "pending", "maintenance", "upgrade*", "until", "primary",
-	"backup mx", "secondary mx",
+	"backup mx", "secondary mx", "for the moment", "postponed", "outage",
 }
 
 // permits are words of lists that the recipient keeps, and of leave to write:
@@ -47,13 +47,14 @@ var notOfMailbox = []string{
 	"to you", "for you", "know you", "heard of you", "your list", "your address book", "authorization failed",
 	"authorization unknown", "auth", "sasl*", "authentication", "password", "credentials", "login", "for smtp",
 	"used for sending", "or ip", "of this connection", "unknown mailbox error", "unknown recipient error",
-	"unknown $who server", "reason unknown", "sending from", "send from", "sent mail to", "bounce to", "bounces",
-	"srs", "verp", "$who command", "unknown command", "invalid command", "not relay*", "reply mailbox", "header*",
-	"cache", "policy for", "record for", "route for . $who", "gateway user", "might be", "might not exist",
+	"$unknownadj $who $otherthing", "reason unknown", "sending from", "send from", "sent mail to", "bounce to",
+	"bounces", "srs", "verp", "$who command", "unknown command", "invalid command", "not relay*", "reply mailbox",
+	"header*", "cache", "policy for", "record for", "route for . $who", "gateway user", "might be", "might not exist",
 	"may be full", "may not exist", "or .. full", "or over quota", "or blocked", "rule imposed", "originating",
 	"$otherthing $of $the $who", "$who $aspect", "$aspect $of . $who", "file*", "script", "program", "plugin",
 	"database does not", "contacts", "members", "unknown persons", "unknown people", "unknown peers", "by another",
-	"known to . $who", "unknown to . $who", "user pass*",
+	"known to . $who", "unknown to . $who", "user pass*", "$otherthing that $does", "that holds", "that applies",
+	"as you",
 }
 
 // besideMailbox: what else may be absent or invalid where a mailbox is named not
@@ -62,15 +63,15 @@ var besideMailbox = []string{
 	"path", "ip", wordIP, "name server", "nameserver", "dns", "hostname", "network", "routing", "exchanger*",
 	"mx record*", "on this mx", "$otherthing $of . $who", "$otherthing address", "network address",
 	"to a $otherthing", "to any $otherthing", "wrong $otherthing", "$domain . $absent", "$domain . $lacking",
-	"$part . $absent", "$part . $lacking", "domain that is", "address family", "your address", "address of", "queue",
-	"command*", "parameter*", "option", "message id", "attachment*", "content", "url*", "link", "subject",
+	"$otherthing . $absent", "$part . $lacking", "domain that is", "address family", "your address", "address of",
+	"queue", "command*", "parameter*", "option", "message id", "attachment*", "content", "url*", "link", "subject",
 	"certificate", "mime", "charset", "encoding", "tls", "token", "tag", "envelope*", "orcpt", "client*",
 	"you are using", "rate", "too many", "or undefined", "unknown error", "unknown reason", "unknown problem*",
 	"unknown state", "status . unknown", "state . unknown", "unknown origin*", "unknown source*", "cause",
 	"$unknownadj $mails is", "$unknownadj $who error", "$absent $who error", "$unknownadj .. of $the $who",
 	"$unknownadj .. for $the $who", "list of . recipients is", "not used for", "not valid for", "not configured $of",
 	"not enabled $of", "not set up $of", "public", "monitored", "private", "has left a", "has left for", "opted",
-	"$unknownadj message",
+	"$unknownadj message", "$part . $absent",
 }
 
 // doubtful: with one of these anywhere in the reply, no mailbox is absent or shut.
@@ -171,7 +172,7 @@ var unknownRules = []Rule{
 			"undeliverable address", "bad destination mailbox", "bad destination email", "bad destination address",
 			"does not like recipient", "not in recipient map", "recipient map", "in virtual users",
 			"virtual users table", "in virtual user table", "there is no user", "there is no @",
-			"there is no mailbox", "there is no account", "there is no such", "no entry for", "present in directory",
+			"there is no mailbox", "there is no account", "no entry for", "present in directory",
 			"no longer on server", "no longer with the company", "no longer employed", "no longer an employee",
 			"no longer works", "does not work here", "doesnt work here", "doesnt live here", "does not live here",
 			"no longer here", "moved and left", "not a current", "mailbox unavailable or not local", "user invalid",
@@ -183,7 +184,7 @@ var unknownRules = []Rule{
 			"deliver mail for @ any more", "deliver mail to @ anymore", "deliver mail to @ any more",
 			"not listed in domino", "not found in domino", "for one or more recipients @ 550 5 1 1", "in etc passwd",
 			"no entry in . directory for . $who", "no forward path defined for . $who", "in . user table",
-			"in . user database",
+			"in . user database", "exists that user",
 		},
 		Not:     notOfMailbox,
 		Nowhere: doubtful,
@@ -244,9 +245,9 @@ var unknownRules = []Rule{
 			"bad alias", "bad email address", "$box has moved", "$box moved .. no forwarding", "left no forwarding",
 			"has no forwarding address", "moved with no forwarding", "moved without .. forwarding",
 			"moved no forwarding", "not found mailbox", "not found account", "not found recipient account",
-			"not found user account", "former employee", "exists that user", "not user of", "not a user of",
-			"unknown to us", "unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox",
-			"no valid recipient", "is not here", "left the company", "left the organi*", "$who doesnt have a .. $box",
+			"not found user account", "former employee", "not user of", "not a user of", "unknown to us",
+			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
+			"is not here", "left the company", "left the organi*", "$who doesnt have a .. $box",
 			"$who does not have a .. $box", "$unknownadj .. userid", "for unknown users", "are unknown users",
 			"for nonexistent users", "for nonexistent accounts", "@ has been replaced by",
 			"address has been replaced by @", "mailbox has been replaced by", "address has changed to @",

@@ -89,7 +89,7 @@ var wordClasses = map[string][]string{
 		"mailbox database", "user database", "users database", "recipient database", "account database", "ldap server",
 		"directory server", "member list", "members list", "verification service", "lookup service",
 		"filtering service", "delivery service", "storage server", "backend server", "backup mx", "primary mx",
-		"secondary mx", "mailserver",
+		"secondary mx", "mailserver", "ldap",
 	},
 	// unknownAdj: what stands before a name of a mailbox that is not there.
 	"unknownadj": {
@@ -113,14 +113,14 @@ var wordClasses = map[string][]string{
 	"otherthing": {
 		"server", "servers", "domain", "host", "policy", "session", "certificate", "database", "connection", "path",
 		"store", "key", "header", "headers", "route", "exchanger", "login", "password", "gateway", "service", "backend",
-		"node", "attachment",
+		"node", "attachment", "rule", "table", "driver", "map",
 	},
 	// yours: what belongs to the client, and so has no place beside an absent mailbox.
 	"yours": {
 		"your account", "your user account", "your mail account", "your email account", "your mailbox",
 		"your email address", "your mail address", "your ip", "your host", "your hostname", "your server",
 		"your mail server", "your mailserver", "your mta", "your system", "your network", "your domain", "your isp",
-		"your subscription", "your license", "your licence", "your hosting",
+		"your user name", "your username", "your user id", "your userid", "your subscription", "your license", "your licence", "your hosting",
 	},
 	// client and does: a statement about us.
 	"client": {
@@ -149,7 +149,7 @@ var wordClasses = map[string][]string{
 	// messages too ("blocked", "rejected") is not among it.
 	"gone": {
 		"disabled", "deactivated", "de activated", "desactivated", "disactivated", "inactive", "inactivated",
-		"not active", "isnt active", "not activated", "no longer active", "non active", "suspended", "suspend",
+		"not active", "isnt active", "not currently active", "not activated", "no longer active", "non active", "suspended", "suspend",
 		"locked", "locked out", "temporary locked", "frozen", "terminated", "expired", "dormant", "discontinued",
 		"deleted", "cancelled", "canceled", "retired", "archived", "administratively disabled", "temporarily disabled",
 		"temporarily suspended", "temporarily locked", "temporarily inactive", "currently suspended",
