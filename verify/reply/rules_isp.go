@@ -98,8 +98,8 @@ var ispRules = []Rule{
 		From:   "Cox, Spectrum: error codes",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsCox,
 		Any: []string{
-			"cxcnct", "cxmxrt", "too many", "too many invalid recipients", "aup in 13*", "aup in 14*", "aup i 13*",
-			"aup i 14*", "aup o 13*", "aup o 14*", "aup o 1550", "aup i 1550",
+			"cxcnct", "cxmxrt", "too many", "aup in 13*", "aup in 14*", "aup i 13*", "aup i 14*", "aup o 13*",
+			"aup o 14*", "aup o 1550", "aup i 1550",
 		},
 	},
 	{
@@ -179,7 +179,7 @@ var ispRules = []Rule{
 		ID: "mailru-full", Means: "the mailbox is full",
 		From:   "mail.ru: invalid mailbox texts",
 		Reason: verdict.MailboxFull, Hosts: hostsMailRu,
-		Any: []string{"mailbox is full", "user mailbox is full", "is unavailable .. full"},
+		Any: []string{"mailbox is full", "is unavailable .. full"},
 	},
 	{
 		ID: "mailru-unknown", Means: "the mailbox does not exist",

@@ -13,11 +13,11 @@ var policyCodes = []string{"7.0-999"}
 // plainUnknown says that a mailbox is not there, and cannot be said of a
 // mailbox that is.
 var plainUnknown = []string{
-	"$mbox $missing", "user unknown", "unknown user", "unknown recipient", "unknown mailbox", "unknown account",
-	"userunknown", "usernotfound", "mailboxnotfound", "no such email*", "no mailbox found",
-	"no mail box here by that name", "no such user", "no such recipient", "no such mailbox", "no such account",
-	"nonexistent user", "non existent user", "no mailbox here by that name",
-	"account that you tried to reach does not exist", "tried to reach does no exist*",
+	"$mbox $missing", "unknown user", "unknown recipient", "unknown mailbox", "unknown account", "userunknown",
+	"usernotfound", "mailboxnotfound", "no such email*", "no mailbox found", "no mail box here by that name",
+	"no such user", "no such recipient", "no such mailbox", "no such account", "nonexistent user",
+	"non existent user", "no mailbox here by that name", "account that you tried to reach does not exist",
+	"tried to reach does no exist*",
 }
 
 // parts of a server: beside them a word for absent may be about the part.
@@ -61,17 +61,17 @@ var notOfMailbox = []string{
 // far from it.
 var besideMailbox = []string{
 	"path", "ip", wordIP, "name server", "nameserver", "dns", "hostname", "network", "routing", "exchanger*",
-	"mx record*", "on this mx", "$otherthing $of . $who", "$otherthing address", "network address",
-	"to a $otherthing", "to any $otherthing", "wrong $otherthing", "$domain . $absent", "$domain . $lacking",
-	"$otherthing . $absent", "$part . $lacking", "domain that is", "address family", "your address", "address of",
-	"queue", "command*", "parameter*", "option", "message id", "attachment*", "content", "url*", "link", "subject",
-	"certificate", "mime", "charset", "encoding", "tls", "token", "tag", "envelope*", "orcpt", "client*",
-	"you are using", "rate", "too many", "or undefined", "unknown error", "unknown reason", "unknown problem*",
-	"unknown state", "status . unknown", "state . unknown", "unknown origin*", "unknown source*", "cause",
-	"$unknownadj $mails is", "$unknownadj $who error", "$absent $who error", "$unknownadj .. of $the $who",
-	"$unknownadj .. for $the $who", "list of . recipients is", "not used for", "not valid for", "not configured $of",
-	"not enabled $of", "not set up $of", "public", "monitored", "private", "has left a", "has left for", "opted",
-	"$unknownadj message", "$part . $absent",
+	"mx record*", "on this mx", "$otherthing $of . $who", "$otherthing address", "to a $otherthing",
+	"to any $otherthing", "wrong $otherthing", "$domain . $absent", "$domain . $lacking", "$otherthing . $absent",
+	"$part . $lacking", "domain that is", "address family", "your address", "address of", "queue", "command*",
+	"parameter*", "option", "message id", "attachment*", "content", "url*", "link", "subject", "certificate", "mime",
+	"charset", "encoding", "tls", "token", "tag", "envelope*", "orcpt", "client*", "you are using", "rate",
+	"too many", "or undefined", "unknown error", "unknown reason", "unknown problem*", "unknown state",
+	"status . unknown", "state . unknown", "unknown origin*", "unknown source*", "cause", "$unknownadj $mails is",
+	"$unknownadj $who error", "$absent $who error", "$unknownadj .. of $the $who", "$unknownadj .. for $the $who",
+	"list of . recipients is", "not used for", "not valid for", "not configured $of", "not enabled $of",
+	"not set up $of", "public", "monitored", "private", "has left a", "has left for", "opted", "$unknownadj message",
+	"$part . $absent",
 }
 
 // doubtful: with one of these anywhere in the reply, no mailbox is absent or shut.
@@ -104,9 +104,9 @@ var unknownRules = []Rule{
 			"address wasnt found",
 		}),
 		And: []string{
-			"check .. address*", "verify .. address*", "correct .. address*", "check .. spelling", "spelling",
-			"misspel*", "typo", "typos", "typing error*", "mistyped", "double check*", "check .. name",
-			"check .. recipient*", "verify .. recipient*",
+			"check .. address*", "verify .. address*", "correct .. address*", "spelling", "misspel*", "typo", "typos",
+			"typing error*", "mistyped", "double check*", "check .. name", "check .. recipient*",
+			"verify .. recipient*",
 		},
 		Not: slices.Concat(notOfMailbox, []string{
 			"error", "$domain $missing", "dns", "ip", wordIP, "host", "hostname", "server",
@@ -170,9 +170,8 @@ var unknownRules = []Rule{
 			"user path no exist", "missing home directory", "mailing list not found", "not listed in public name",
 			"unrouteable address", "unroutable address", "unrouteable recipient", "unroutable recipient",
 			"undeliverable address", "bad destination mailbox", "bad destination email", "bad destination address",
-			"does not like recipient", "not in recipient map", "recipient map", "in virtual users",
-			"virtual users table", "in virtual user table", "there is no user", "there is no @",
-			"there is no mailbox", "there is no account", "no entry for", "present in directory",
+			"does not like recipient", "recipient map", "in virtual users", "virtual users table", "there is no user",
+			"there is no @", "there is no mailbox", "there is no account", "no entry for", "present in directory",
 			"no longer on server", "no longer with the company", "no longer employed", "no longer an employee",
 			"no longer works", "does not work here", "doesnt work here", "doesnt live here", "does not live here",
 			"no longer here", "moved and left", "not a current", "mailbox unavailable or not local", "user invalid",
@@ -237,19 +236,17 @@ var unknownRules = []Rule{
 		From:   "RFC 3463: x.1.1; every MTA",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, NotEnhanced: policyCodes,
 		Any: []string{
-			"$who $absent", "$who is $absent", "$who was $absent", "$who are $absent", "$who you $absent",
 			"$who .. $absent", "$who $lacking", "$who is $lacking", "$who was $lacking", "$who has $lacking",
 			"$unknownadj $who", "$unknownadj .. mailbox", "$unknownadj .. user", "$unknownadj .. account",
 			"$unknownadj .. recipient", "bad recipient*", "bad receipient", "bad recepient", "bogus $who",
-			"could not locate $who", "cannot locate $who", "bad mailbox", "bad user", "bad account", "bad addressee",
-			"bad alias", "bad email address", "$box has moved", "$box moved .. no forwarding", "left no forwarding",
+			"could not locate $who", "bad mailbox", "bad user", "bad account", "bad addressee", "bad alias",
+			"bad email address", "$box has moved", "$box moved .. no forwarding", "left no forwarding",
 			"has no forwarding address", "moved with no forwarding", "moved without .. forwarding",
 			"moved no forwarding", "not found mailbox", "not found account", "not found recipient account",
-			"not found user account", "former employee", "not user of", "not a user of", "unknown to us",
-			"unknown here", "doesnt belong", "does not belong", "never heard", "no mailbox", "no valid recipient",
-			"is not here", "left the company", "left the organi*", "$who doesnt have a .. $box",
-			"$who does not have a .. $box", "$unknownadj .. userid", "for unknown users", "are unknown users",
-			"for nonexistent users", "for nonexistent accounts", "@ has been replaced by",
+			"not found user account", "former employee", "not user of", "unknown to us", "unknown here",
+			"doesnt belong", "does not belong", "never heard", "no mailbox", "is not here", "left the company",
+			"left the organi*", "$who doesnt have a .. $box", "$who does not have a .. $box", "$unknownadj .. userid",
+			"for unknown users", "are unknown users", "for nonexistent users", "@ has been replaced by",
 			"address has been replaced by @", "mailbox has been replaced by", "address has changed to @",
 			"no longer the address of", "$unknownadj $the $who", "isnt a . $who", "isnt an . $who",
 		},
@@ -270,9 +267,9 @@ var shortRules = []Rule{
 		From:   "field practice: local parts without their domain",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 6,
 		Any: []string{
-			"not exist", "not exists", "does not exist", "doesnt exist", "not on this system", "not on this server",
-			"not on this host", "not known at this site", "not known on this system", "not known on this server",
-			"unknown at this site", "no such id",
+			"not exist", "not exists", "doesnt exist", "not on this system", "not on this server", "not on this host",
+			"not known at this site", "not known on this system", "not known on this server", "unknown at this site",
+			"no such id",
 		},
 		Not: slices.Concat(notOfMailbox, []string{
 			"domain", "host", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",

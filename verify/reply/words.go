@@ -132,9 +132,10 @@ var wordClasses = map[string][]string{
 		"is", "isnt", "was", "wasnt", "are", "has", "hasnt", "had", "does", "doesnt", "did", "didnt", "cannot", "cant",
 		"could", "may", "must", "should", "sent", "sends", "wrote", "tried", "appears", "seems", "failed", "fails",
 	},
-	// the: what may stand before a name, and of: what ties one thing to another.
-	"the": {"the", "this", "that", "any"},
-	"of":  {"of", "for", "to", "in"},
+	// the, whose: what may stand before a name, and of: what ties one thing to another.
+	"the":   {"the", "this", "that", "any"},
+	"of":    {"of", "for", "to", "in"},
+	"whose": {"users", "customer", "customers", "subscribers", "account", "accounts", "his", "her", "their"},
 	// mails: what is sent.
 	"mails": {"mail", "mails", "email", "emails", "message", "messages"},
 	// aspect: what a mailbox or its address has, and may lack while it is there.
@@ -290,7 +291,7 @@ var wordClasses = map[string][]string{
 	},
 	// cannot: what stands before what could not be done.
 	"cannot": {
-		"cannot", "cant", "can not", "could not", "couldnt", "unable to", "not able to", "impossible to",
+		"cannot", "cant", "can not", "could not", "couldnt", "unable to", "not able to", "wasnt able to", "impossible to",
 		"dont know how to", "do not know how to",
 	},
 	// fault: faults of a dialogue, not of a recipient.
