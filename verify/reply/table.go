@@ -30,7 +30,7 @@ type Rule struct {
 	Home     []string // MX names to whose provider the words belong, although they are believed anywhere
 	Any      []string // phrases, one of which must be there (grammar: phrase.go)
 	And      []string // a second set, one of which must be there too
-	Not      []string // none of these may be in the sentence of that phrase of Any
+	Not      []string // none of these may be in the sentence of that phrase; a rule without Any has none
 	Nowhere  []string // none of these may be anywhere in the reply
 	Words    int      // at most so many words in all, where not 0
 	// NotEnhanced: codes, written as in Enhanced, of which it may be none.
