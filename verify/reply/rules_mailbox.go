@@ -49,7 +49,7 @@ var doubts = []string{
 	"tell whether", "know whether", "establish whether", "not connect", "cannot connect", "cant connect",
 	"couldnt connect", "unable to connect", "been failing", "decide whether", "several $who", "several $unknownadj",
 	"numerous", "probing", "$who attempts", "quota", "quotas", "$sender", "$senderworld", "$usworld",
-	"$client . $does",
+	"$client . $does", "$cannot look*",
 }
 
 // mailboxRules: the words that name the user or mailbox as shut or absent.
@@ -288,7 +288,7 @@ var codeRules = []Rule{
 		Enhanced: []string{"1.1", "1.6"},
 		Any: []string{
 			"$absent .. $who", "$unknownadj .. $who", "$who .. not present", "$who .. isnt present", "$who .. wrong",
-			"$who .. undeliverable", "$who .. not deliverable", "$who doesnt work", "$who does not work", "no $who",
+			"$who .. undeliverable", "$who .. not deliverable", "$who doesnt work", "$who does not work",
 			"$cannot find", "not known to us", "not found in", "not in the directory", "no longer with us",
 			"has left", "know no", "u unknown", "$who isnt configured", "$who not configured", "$who .. isnt hosted",
 			"$who .. not hosted", "rejected account unavailable", "5 1 1 unknown",

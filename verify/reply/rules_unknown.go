@@ -71,7 +71,7 @@ var besideMailbox = []string{
 	"$unknownadj $who error", "$absent $who error", "$unknownadj .. of $the $who", "$unknownadj .. for $the $who",
 	"list of . recipients is", "not used for", "not valid for", "not configured $of", "not enabled $of",
 	"not set up $of", "public", "monitored", "private", "has left a", "has left for", "opted", "$unknownadj message",
-	"$part . $absent",
+	"$part . $absent", "has an $unknownadj",
 }
 
 // doubtful: with one of these anywhere in the reply, no mailbox is absent or shut.
