@@ -120,6 +120,7 @@ type scan struct {
 	begin   int       // first word of the sentence that is read
 	counted sentences // that sentence, URLs not counted
 	current sentences // that sentence
+	unsure  sentences // that may be the rest of the one before
 }
 
 // reset makes ready for a text, to be looked through for so many steps.
@@ -131,17 +132,23 @@ func (s *scan) reset(steps int) {
 		s.end[t] = 0
 	}
 	s.touched, s.text = s.touched[:0], s.text[:0]
-	s.begin, s.counted, s.current = 0, 1, 1
+	s.begin, s.counted, s.current, s.unsure = 0, 1, 1, 0
 }
 
-// sentence begins a sentence at a word.
-func (s *scan) sentence(word int, url bool) {
+// separate begins a sentence or a URL at a word, or goes on with a sentence
+// after a URL.
+func (s *scan) separate(word int, by byte) {
 	s.begin = word
-	if url {
+	switch by {
+	case startsURL:
 		s.current = inURL
 		return
+	case endsSentence:
+		s.counted = min(s.counted<<1, lateSentence)
+	case endsLine:
+		s.counted = min(s.counted<<1, lateSentence)
+		s.unsure |= s.counted
 	}
-	s.counted = min(s.counted<<1, lateSentence)
 	s.current = s.counted
 }
 
@@ -156,7 +163,7 @@ func (m *matcher) run(s *scan) {
 			i++
 		}
 		if i < len(s.text) && s.text[i] != ' ' {
-			s.sentence(word+1, s.text[i] == startsURL)
+			s.separate(word+1, s.text[i])
 		}
 		i++
 	}

@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,7 +19,9 @@ const (
 // What stands between two words instead of a space. Both are less than one.
 const (
 	endsSentence = '\n'
-	startsURL    = '\t' // what follows, to the end of the sentence, is a URL
+	endsLine     = '\v' // a line, and with it a sentence as far as one can tell
+	startsURL    = '\t'
+	endsURL      = '\r' // what follows goes on with the sentence before the URL
 )
 
 // maxToken bounds the look-ahead for an address; RFC 5321 allows 254 octets.
@@ -58,7 +61,11 @@ func appendWords(dst []byte, text string) []byte {
 			continue
 		}
 		if i >= urlEnd {
-			dst, urlEnd, inWord = separate(dst, endsSentence), len(text)+1, false
+			end := byte(endsURL)
+			if strings.IndexByte(".!?;", c) >= 0 {
+				end = endsSentence
+			}
+			dst, urlEnd, inWord = separate(dst, end), len(text)+1, false
 		}
 		if c >= utf8.RuneSelf {
 			r, n := decode(text[i:])
@@ -89,7 +96,7 @@ func appendWords(dst []byte, text string) []byte {
 		i++
 	}
 	if urlEnd <= len(text) {
-		dst = separate(dst, endsSentence)
+		dst = separate(dst, endsURL)
 	}
 	return dst
 }
@@ -102,13 +109,13 @@ func space(dst []byte) []byte {
 	return dst
 }
 
-// separate ends the sentence before, if there is one.
+// separate ends the sentence or the URL before, if there is one, or starts a URL.
 func separate(dst []byte, by byte) []byte {
 	switch n := len(dst); {
-	case n > 0 && dst[n-1] <= ' ':
+	case by == startsURL, n > 0 && dst[n-1] > ' ':
+		return append(dst, by)
+	case n > 0 && (by != endsLine || dst[n-1] != endsSentence):
 		dst[n-1] = by
-	case n > 0, by == startsURL:
-		dst = append(dst, by)
 	}
 	return dst
 }
@@ -123,7 +130,7 @@ func isE(dst []byte) bool {
 // within a name or a number, after a single letter (e.g.), nor in an ellipsis,
 // which many servers write after the address.
 func stops(text string, i int) bool {
-	if i+1 < len(text) && strings.IndexByte(" )]\"'", text[i+1]) < 0 {
+	if i+1 < len(text) && strings.IndexByte(" \t)]\"'", text[i+1]) < 0 {
 		return false
 	}
 	switch text[i] {
@@ -138,25 +145,39 @@ func stops(text string, i int) bool {
 
 // appendLine appends the words of a line of a reply, which stands after others.
 func appendLine(dst []byte, before []string, line string) []byte {
-	if n := len(before); n > 0 && beginsSentence(before[n-1], line) {
-		dst = separate(dst, endsSentence)
+	line = strings.TrimLeft(line, " ")
+	switch n := len(before); {
+	case line == "":
+		return separate(dst, endsSentence)
+	case n > 0 && beginsSentence(strings.TrimRight(before[n-1], " "), line):
+		dst = separate(dst, endsLine)
 	}
 	return appendWords(dst, line)
 }
 
-// beginsSentence reports whether a line begins a sentence, whatever the line
-// before ends with: many servers break their lines within one.
+// beginsSentence reports whether a line seems to begin a sentence, whatever the
+// line before ends with: many servers break their lines within one.
 func beginsSentence(before, line string) bool {
-	before, line = strings.TrimRight(before, " "), strings.TrimLeft(line, " ")
-	if line == "" {
-		return true
-	}
-	if strings.HasSuffix(before, ",") || strings.HasSuffix(before, ":") {
+	last := before[strings.LastIndexByte(before, ' ')+1:]
+	if strings.HasSuffix(before, ",") || strings.HasSuffix(before, ":") || isArticle(last) {
 		return false
 	}
 	first, n := decode(line)
 	second, _ := decode(line[n:])
 	return unicode.IsUpper(first) && unicode.IsLower(second)
+}
+
+// leadsOn are the longer ones of the words after which no sentence ends.
+var leadsOn = []string{
+	"from", "with", "this", "that", "your", "into", "which", "these", "their", "eine", "einer", "diese", "dieser",
+}
+
+// isArticle reports whether a word may be an article, a preposition or the
+// like, after which no sentence ends: most are short, and have no full stop.
+func isArticle(word string) bool {
+	n := utf8.RuneCountInString(word)
+	last, _ := utf8.DecodeLastRuneInString(word)
+	return n > 0 && n <= 3 && unicode.IsLower(last) || slices.Contains(leadsOn, word)
 }
 
 // urlLen returns the length of the URL that a text begins with, 0 for none.
@@ -167,9 +188,9 @@ func urlLen(text string) int {
 	if !hasPrefixFold(text, "http://") && !hasPrefixFold(text, "https://") && !hasPrefixFold(text, "www.") {
 		return 0
 	}
-	n := strings.IndexAny(text, " <>\"()")
-	if n < 0 {
-		n = len(text)
+	n := 0
+	for n < len(text) && text[n] > ' ' && text[n] < utf8.RuneSelf && strings.IndexByte(`<>"()`, text[n]) < 0 {
+		n++
 	}
 	for strings.IndexByte(".,;!?", text[n-1]) >= 0 {
 		n--

@@ -199,27 +199,34 @@ func TestPhrases(t *testing.T) {
 	}
 }
 
-// TestSentences shows where a text is cut: "|" for a sentence, "~" for a URL.
+// TestSentences shows where a text is cut: "|" for a sentence, "~" and "^" for
+// a URL, "/" for a line.
 func TestSentences(t *testing.T) {
 	for in, want := range map[string]string{
-		"No such user. Ask again!":                   "no such user|ask again|",
-		"mx1.example.net says 5.1.1, i.e. no":        "mx1 example net says 5 1 1 i e no",
-		"<kim@example.net>... gone; see 1.2.3.4.":    "@ gone|see %|",
-		`"@" or "." expected`:                        "or expected",
-		"No. (Ask us.) Bye":                          "no|ask us|bye",
-		"see https://example.net/a.b?c=d. Bye":       "see~https example net a b c d|bye",
-		"www.example.net":                            "~www example net|",
-		"用户不存在。请检查":                                  "用 户 不 存 在|请 检 查",
-		"a user\nthat is not\nThere":                 "a user that is not|there",
-		"it failed:\nUser unknown,\nAt least here":   "it failed user unknown at least here",
-		"see http://example.net\nfor more\nIP names": "see~http example net|for more ip names",
+		"No such user. Ask again!":                      "no such user|ask again|",
+		"mx1.example.net says 5.1.1, i.e. no":           "mx1 example net says 5 1 1 i e no",
+		"<kim@example.net>... gone; see 1.2.3.4.":       "@ gone|see %|",
+		`"@" or "." expected`:                           "or expected",
+		"No. (Ask us.) Bye":                             "no|ask us|bye",
+		"see https://example.net/a.b?c=d. Bye":          "see~https example net a b c d|bye",
+		"www.example.net":                               "~www example net^",
+		"no user: see http://a.example/b, or ask":       "no user see~http a example b^or ask",
+		"No user. http://a.example/b www.b.example Bye": "no user|~http a example b^~www b example^bye",
+		"见http://a.example/错误。不存在":                      "见~http a example^错 误|不 存 在",
+		"Gone.\tAsk":                                    "gone|ask",
+		"Gone.\nAsk\n\nus":                              "gone|ask|us",
+		"no way from the\nUser server of your\nHost":    "no way from the user server of your host",
+		"用户不存在。请检查":                                     "用 户 不 存 在|请 检 查",
+		"a user\nthat is gone\nThere":                   "a user that is gone/there",
+		"it failed:\nUser unknown,\nAt least here":      "it failed user unknown at least here",
+		"see http://example.net\nfor more\nIP names":    "see~http example net^for more ip names",
 	} {
 		var got []byte
 		lines := strings.Split(in, "\n")
 		for i, line := range lines {
 			got = appendLine(got, lines[:i], line)
 		}
-		if s := strings.NewReplacer("\n", "|", "\t", "~").Replace(string(got)); s != want {
+		if s := strings.NewReplacer("\n", "|", "\t", "~", "\r", "^", "\v", "/").Replace(string(got)); s != want {
 			t.Errorf("%q: %q, want %q", in, s, want)
 		}
 	}
@@ -238,6 +245,12 @@ func TestVetoes(t *testing.T) {
 	for text, want := range map[string]string{
 		"Gone.":                                 "gone",
 		"Gone. Ask the server.":                 "gone",
+		"Gone\nThe server.":                     "gone",
+		"The server\nKim is gone":               "unclassified", // the line may go on
+		"The server.\nKim is gone":              "gone",
+		"The server\nStill\nKim is gone":        "gone",
+		"Gone (see www.example.net). A server.": "gone",
+		"The server (www.example.net) is gone":  "unclassified",
 		"The server is gone":                    "unclassified",
 		"The server is gone. Kim is away.":      "gone",
 		"Gone. For spam.":                       "unclassified",
@@ -247,7 +260,7 @@ func TestVetoes(t *testing.T) {
 		"Gone. " + long + "The server.":         "gone",
 		long + "Gone. The server.":              "unclassified", // so far on, sentences are not told apart
 	} {
-		if c := table.judge(question{code: 550}, verdict.Rcpt, []string{text}); c.Rule != want {
+		if c := table.judge(question{code: 550}, verdict.Rcpt, strings.Split(text, "\n")); c.Rule != want {
 			t.Errorf("%q: %s, want %s", text, c.Rule, want)
 		}
 	}

@@ -28,9 +28,9 @@ type Rule struct {
 	Hosts    []string // MX names: a name, or a suffix with a leading dot
 	NoHost   bool     // only where no MX name is known, as in a log
 	Home     []string // MX names to whose provider the words belong, although they are believed anywhere
-	Any      []string // phrases, one of which must be there (grammar: phrase.go)
+	Any      []string // phrases, one of which must be there (grammar: phrase.go); a rule without them has no Not
 	And      []string // a second set, one of which must be there too
-	Not      []string // none of these may be in the sentence of that phrase; a rule without Any has none
+	Not      []string // none of these may be in the sentence of that phrase (nor in a line that it may go on from)
 	Nowhere  []string // none of these may be anywhere in the reply
 	Words    int      // at most so many words in all, where not 0
 	// NotEnhanced: codes, written as in Enhanced, of which it may be none.
@@ -201,7 +201,7 @@ func (t *table) ask(s *scratch) {
 				s.wanted[u.rule/64] |= 1 << (u.rule % 64)
 				s.hits[u.rule] |= in
 			case inNot:
-				s.vetoes[u.rule] |= in
+				s.vetoes[u.rule] |= in | in<<1&s.unsure
 			case inNowhere:
 				s.vetoes[u.rule] = everySentence
 			}
