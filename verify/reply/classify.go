@@ -93,9 +93,9 @@ func (c *compiled) meets(q question, s *scan) bool {
 		return false
 	case len(c.Hosts) > 0 && !hostIn(q.host, c.Hosts), c.NoHost && q.host != "":
 		return false
-	case c.Words != 0 && s.words > c.Words:
-		return false
 	case len(c.and) > 0 && !slices.ContainsFunc(c.and, s.found):
+		return false
+	case c.Words != 0 && plainWords(s.text) > c.Words:
 		return false
 	}
 	return true

@@ -115,7 +115,6 @@ type scan struct {
 	end     []uint16    // step → 1 + the word after its latest match, 0 for none
 	in      []sentences // step → where it was found, if it was
 	touched []uint16
-	words   int // in text
 
 	begin   int       // first word of the sentence that is read
 	counted sentences // that sentence, URLs not counted
@@ -167,7 +166,6 @@ func (m *matcher) run(s *scan) {
 		}
 		i++
 	}
-	s.words = word
 }
 
 // walk finds the literals that begin at the start of text.

@@ -88,6 +88,8 @@ func appendWords(dst []byte, text string) []byte {
 			dst, inWord = append(space(dst), letter), true
 		case c == '\'' || c == '`': // doesn't, n'existe
 		case c == '-' && inWord && isE(dst): // e-mail
+		case c == '(' || c == '[':
+			i, inWord = i+noteLen(text[i:]), false
 		case stops(text, i):
 			dst, inWord = separate(dst, endsSentence), false
 		default:
@@ -143,6 +145,23 @@ func stops(text string, i int) bool {
 	return false
 }
 
+// plainWords counts the words of a text that appendWords made, but for those
+// with a digit: ids, numbers and codes say nothing.
+func plainWords(text []byte) int {
+	n := 0
+	for i := 0; i < len(text); i++ {
+		begin := i
+		digit := false
+		for ; i < len(text) && text[i] > ' '; i++ {
+			digit = digit || text[i] >= '0' && text[i] <= '9'
+		}
+		if i > begin && !digit {
+			n++
+		}
+	}
+	return n
+}
+
 // appendLine appends the words of a line of a reply, which stands after others.
 func appendLine(dst []byte, before []string, line string) []byte {
 	line = strings.TrimLeft(line, " ")
@@ -196,6 +215,30 @@ func urlLen(text string) int {
 		n--
 	}
 	return n
+}
+
+// noteNames are what a server calls a number that it gives for its own use.
+var noteNames = []string{"state", "status", "code", "error", "err", "reason", "cause", "id", "ref", "line"}
+
+// noteLen returns the length of the note that a text begins with, but for its
+// closing bracket: a name and a number, as in "(state 14)" or "[code=28]". They
+// say nothing, and the name must not be taken for a word of the sentence. 0 for
+// none.
+func noteLen(text string) int {
+	n := 1
+	for n < len(text) && lower[text[n]] > '9' {
+		n++
+	}
+	name := text[1:n]
+	if !slices.ContainsFunc(noteNames, func(s string) bool { return strings.EqualFold(s, name) }) {
+		return 0
+	}
+	rest := strings.TrimLeft(text[n:], " =:#")
+	number := strings.TrimLeft(rest, "0123456789")
+	if len(rest) == len(text)-n || len(number) == len(rest) || number == "" || number[0] != ')' && number[0] != ']' {
+		return 0
+	}
+	return len(text) - len(number)
 }
 
 func hasPrefixFold(s, prefix string) bool {

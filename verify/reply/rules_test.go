@@ -199,6 +199,18 @@ func TestPhrases(t *testing.T) {
 	}
 }
 
+// TestPlainWords: what has a digit is no word.
+func TestPlainWords(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "no": 1, "no such\nuser": 3, "a1 2b gone 550": 1, "see\twww example\rhere": 4, "no\n\twww": 2,
+		"不 1": 1,
+	} {
+		if got := plainWords([]byte(text)); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}
+
 // TestSentences shows where a text is cut: "|" for a sentence, "~" and "^" for
 // a URL, "/" for a line.
 func TestSentences(t *testing.T) {
@@ -213,13 +225,16 @@ func TestSentences(t *testing.T) {
 		"no user: see http://a.example/b, or ask":       "no user see~http a example b^or ask",
 		"No user. http://a.example/b www.b.example Bye": "no user|~http a example b^~www b example^bye",
 		"见http://a.example/错误。不存在":                      "见~http a example^错 误|不 存 在",
-		"Gone.\tAsk":                                    "gone|ask",
-		"Gone.\nAsk\n\nus":                              "gone|ask|us",
-		"no way from the\nUser server of your\nHost":    "no way from the user server of your host",
-		"用户不存在。请检查":                                     "用 户 不 存 在|请 检 查",
-		"a user\nthat is gone\nThere":                   "a user that is gone/there",
-		"it failed:\nUser unknown,\nAt least here":      "it failed user unknown at least here",
-		"see http://example.net\nfor more\nIP names":    "see~http example net^for more ip names",
+		"unknown (state 14).":                           "unknown|",
+		"Gone [code=28] (Err #5) (id: 7)":               "gone",
+		"see (s3140) (state) (state 1 of 2) (state 1":   "see s3140 state state 1 of 2 state 1",
+		"Gone.\tAsk":       "gone|ask",
+		"Gone.\nAsk\n\nus": "gone|ask|us",
+		"no way from the\nUser server of your\nHost": "no way from the user server of your host",
+		"用户不存在。请检查":                                  "用 户 不 存 在|请 检 查",
+		"a user\nthat is gone\nThere":                "a user that is gone/there",
+		"it failed:\nUser unknown,\nAt least here":   "it failed user unknown at least here",
+		"see http://example.net\nfor more\nIP names": "see~http example net^for more ip names",
 	} {
 		var got []byte
 		lines := strings.Split(in, "\n")

@@ -274,7 +274,8 @@ var shortRules = []Rule{
 		Not: slices.Concat(notOfMailbox, []string{
 			"domain", "host", "ptr", "dns", "server", "sender", "helo", "command", "ip", wordIP, "record", "path",
 			"directory", "it", "item", "code", "rule", "message", "link", "url", "session", "certificate", "client",
-			"network", "attachment", "key", "list", "zone", "service", "part", "version", "option",
+			"network", "attachment", "key", "list", "zone", "service", "part", "version", "option", "job*", "task*",
+			"process*", "ticket*", "queue*", "object*", "table*", "database*",
 		}),
 	},
 }

@@ -32,7 +32,7 @@ type Rule struct {
 	And      []string // a second set, one of which must be there too
 	Not      []string // none of these may be in the sentence of that phrase (nor in a line that it may go on from)
 	Nowhere  []string // none of these may be anywhere in the reply
-	Words    int      // at most so many words in all, where not 0
+	Words    int      // at most so many words in all, where not 0; those with a digit are ids and do not count
 	// NotEnhanced: codes, written as in Enhanced, of which it may be none.
 	NotEnhanced []string
 	// Plain: the words fit nothing but an unknown user, so that postmaster@ may
