@@ -84,7 +84,7 @@ func (m *matcher) grow(literals []string, alike int, p *phrases) (from, to uint1
 	for i, group := range groups {
 		first, last := group[0], group[len(group)-1]
 		end := alike + 1
-		for end < min(len(first), len(last)) && first[end] == last[end] {
+		for end < min(len(first), len(last), alike+256) && first[end] == last[end] {
 			end++
 		}
 		x := node{letter: first[alike], tail: uint8(end - alike - 1), tailAt: uint16(len(m.tails))}

@@ -199,6 +199,42 @@ func TestPhrases(t *testing.T) {
 	}
 }
 
+// TestTrie compares the walk of the trie with a look at each literal.
+func TestTrie(t *testing.T) {
+	literals := []string{
+		"b", "black", "black*", "blacklist*", "black list", "blacklists here", "list", "l*", strings.Repeat("x", 300),
+		"нет", "не", "не*", "нет такого", "неи*", "用 户", "用", "@", "% x", "<>",
+	}
+	p := newPhrases()
+	var steps []uint16
+	for _, l := range literals {
+		steps = append(steps, p.compile(l))
+	}
+	m := p.settle()
+	for _, text := range []string{
+		"black", "blacklisted", "a black list", "blacklists here", "blacklists hereby", "b lack", "bl",
+		"no list\nblack\nlist",
+		"нет такого", "неизвестен", "нета", "н", "用 户", "用\n户", "@ % x <>", "% xx", strings.Repeat("x", 300),
+		strings.Repeat("x", 301),
+	} {
+		var s scan
+		s.reset(int(p.last) + 1)
+		s.text = append(s.text, text...)
+		m.run(&s)
+		for i, l := range literals {
+			stem, prefix := strings.CutSuffix(l, "*")
+			want := false
+			for at := range text {
+				rest, ok := strings.CutPrefix(text[at:], stem)
+				want = want || ok && (at == 0 || text[at-1] <= ' ') && (prefix || rest == "" || rest[0] <= ' ')
+			}
+			if got := s.found(steps[i]); got != want {
+				t.Errorf("%.20q in %.20q: %v", l, text, got)
+			}
+		}
+	}
+}
+
 // TestPlainWords: what has a digit is no word.
 func TestPlainWords(t *testing.T) {
 	for text, want := range map[string]int{
