@@ -118,16 +118,15 @@ var ispRules = []Rule{
 		ID: "godaddy-rate", Means: "we ask too often",
 		From:   "GoDaddy: SMTP bounce codes",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Home: hostsGoDaddy,
-		Any: []string{"ib607", "ib504", "ib705", "ib007", "ib609", "ib610", "ib605"},
+		Any: []string{"ib607", "ib504", "ib510", "ib705", "ib007", "ib609", "ib610", "ib605"},
 	},
 	{
 		ID: "godaddy-blocked", Means: "our address is blocked, also for asking for too many invalid recipients",
 		From:   "GoDaddy: SMTP bounce codes",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsGoDaddy,
 		Any: []string{
-			"ib112", "ib113", "ib108", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111",
-			"ib212", "ib213", "ib302", "ib303", "ib304", "ib305", "ib306", "ib307", "ib310", "ib507", "ib508", "ib510",
-			"ib511",
+			"ib112", "ib113", "ib108", "ib103", "ib104", "ib105", "ib106", "ib110", "ib111", "ib212", "ib213", "ib302",
+			"ib303", "ib304", "ib305", "ib306", "ib307", "ib310", "ib507", "ib508", "ib511",
 		},
 	},
 

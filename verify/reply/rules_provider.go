@@ -197,6 +197,13 @@ var providerRules = []Rule{
 		},
 	},
 	{
+		ID: "google-unsolicited", Means: "unsolicited mail from our address, which is blocked for good",
+		From:   "Google: email sender guidelines, 5.7.28; 4.7.28 is a rate",
+		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Digit: 5, Home: hostsGoogle,
+		Any: []string{"rate of unsolicited"},
+		And: []string{"blocked", "from your ip", "from your network"},
+	},
+	{
 		ID: "google-rate", Means: "unusual rate of mail from us",
 		From:   "Google: email sender guidelines, 4.7.28",
 		Reason: verdict.RateLimited, Scope: ScopeProvider, Hosts: hostsGoogle,
@@ -278,8 +285,8 @@ var providerRules = []Rule{
 		From:   "Yahoo sender hub: TSS, TS, IPTS, BL",
 		Reason: verdict.ProbeBlocked, Scope: ScopeProvider, Home: hostsYahoo,
 		Any: []string{
-			"tss02", "tss04", "tss05", "tss07", "tss09", "tss11", "tss12", "tss13", "ts01", "ts02", "ts03", "ts04",
-			"ipts*", "bl21", "bl23", "tssbl*", "permanently deferred", "help yahoo com .. defer*",
+			"tss02", "tss04", "tss05", "tss07", "tss09", "tss11", "tss12", "tss13", "vs98 ip*", "ts01", "ts02", "ts03",
+			"ts04", "ipts*", "bl21", "bl23", "tssbl*", "permanently deferred", "help yahoo com .. defer*",
 		},
 	},
 	{

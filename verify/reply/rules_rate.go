@@ -146,6 +146,7 @@ var quotaRules = []Rule{
 		From:   "RFC 3463: x.2.2",
 		Reason: verdict.MailboxFull, At: AtRcpt,
 		Enhanced: []string{"2.2"},
+		Nowhere:  []string{"temporary failure", "temporary error", "temporary problem"},
 	},
 	{
 		ID: "message-too-big", Means: "a message is too big: nothing about the mailbox",

@@ -278,7 +278,8 @@ var worldClasses = map[string][]string{
 	"manyworld": {
 		"zu viele", "zu viel", "trop de", "demasiad*", "muitos", "muitas", "troppi", "troppe", "te veel", "for mange",
 		"for manga", "za duzo", "zbyt duzo", "zbyt wiele", "prilis mnoho", "tul sok", "prea mult*", "cok fazla",
-		"слишком много", "забагато", "太多", "过多", "過多", "多すぎ", "너무많", "liian mont*",
+		"слишком много", "лимит подключен*", "лимит соединен*", "забагато", "太多", "过多", "過多", "多すぎ", "너무많",
+		"liian mont*",
 	},
 	// loginWorld: a name and a password by which one is let in; what is unknown or
 	// wrong there is we.
