@@ -265,11 +265,19 @@ var domainRules = []Rule{
 // codeDoubts: with one of these in the reply, a code of an unknown user is not
 // believed where the words do not say it too.
 var codeDoubts = []string{
-	"later", "message", "mail", "denied", "policy", "authoriz*", "unauthorized", "prohibited", "allowed", "accepted",
+	"later", "message", "mail", "access", "policy", "authoriz*", "unauthorized", "prohibited", "allowed", "accepted",
 	"not accepting", "blocked", "restrict*", "private", "only", "unwelcome", "subscribers", "group", "rule", "rules",
 	"filter*", "$yours", "client", "connection", "server", "network", "hostname", "dns", "tls", "certificate*",
 	"parameter*", "relay*", "agent", "transport", "queue", "busy", "load", "down", "disk", "storage", "too big",
 	"domain .. not", "web form", "ldap failure", "answered",
+}
+
+// reasons: a refusal with one of these has a reason that is none of the code's.
+var reasons = []string{
+	"your", "ask", "owner", "because", "during", "while", "today", "on", "wait", "quarantine*", "closed", "country",
+	"encrypt*", "unverified", "$domain", "mb", "kb", "bytes", "size", "use", "port", "pay*", "hour*", "call*", "key",
+	"vacation*", "holiday*", "invoice*", "overdue", "need*", "must", "without", "too", "first", "no", "unless", "at",
+	"to you", "virus*", "contract*", "bill*", "hold",
 }
 
 // disabledDoubts: the same for the code of a mailbox that is shut.
@@ -290,11 +298,12 @@ var codeRules = []Rule{
 			"$absent .. $who", "$unknownadj .. $who", "$who .. not present", "$who .. isnt present", "$who .. wrong",
 			"$who .. undeliverable", "$who .. not deliverable", "$who doesnt work", "$who does not work",
 			"$cannot find", "not known to us", "not found in", "not in the directory", "no longer with us",
-			"has left", "know no", "u unknown", "$who isnt configured", "$who not configured", "$who .. isnt hosted",
-			"$who .. not hosted", "rejected account unavailable", "5 1 1 unknown",
+			"$who has left", "has left us", "has left the company", "has left the firm", "has left the organi*",
+			"has left the building", "know no", "u unknown", "$who isnt configured", "$who not configured",
+			"$who .. isnt hosted", "$who .. not hosted", "rejected account unavailable", "5 1 1 unknown",
 		},
 		Not:     slices.Concat(notOfMailbox, besideMailbox, []string{"your", "you are"}),
-		Nowhere: slices.Concat(doubtful, codeDoubts),
+		Nowhere: slices.Concat(doubtful, codeDoubts, []string{"denied"}),
 	},
 	{
 		ID: "unknown-user-code-short", Means: "the code says unknown user, and the words refuse the mailbox without a reason",
@@ -306,17 +315,25 @@ var codeRules = []Rule{
 			"$who is not available", "$who isnt available", "not possible .. $who", "$cannot deliver .. $who",
 			"failed to deliver .. $who", "requested action not taken",
 		},
-		Nowhere: slices.Concat(doubtful, notOfMailbox, besideMailbox, codeDoubts, []string{
-			"your", "ask", "owner", "because", "during", "while", "today", "on", "wait", "quarantine*", "closed",
-			"country", "encrypt*", "unverified", "$domain",
-		}),
+		Nowhere: slices.Concat(doubtful, notOfMailbox, besideMailbox, codeDoubts, reasons, []string{"denied"}),
+	},
+	{
+		ID: "unknown-user-code-refused", Means: "the code says unknown user, and the words refuse the mailbox, no more",
+		From:   "RFC 3463: x.1.1, x.1.6; chkuser, Exim",
+		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 4,
+		Enhanced: []string{"1.1", "1.6"},
+		Any: []string{
+			"recipient refused", "recipient denied", "recipient address denied", "recipient was refused",
+			"address refused", "address was refused", "@ refused", "mailbox refused",
+		},
+		Nowhere: slices.Concat(doubtful, notOfMailbox, besideMailbox, codeDoubts, reasons),
 	},
 	{
 		ID: "unknown-user-code-bare", Means: "the code says unknown user, and next to nothing is said besides",
 		From:   "RFC 3463: x.1.1, x.1.6",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Words: 2,
 		Enhanced: []string{"1.1", "1.6"},
-		Nowhere:  slices.Concat(doubtful, notOfMailbox, codeDoubts),
+		Nowhere:  slices.Concat(doubtful, notOfMailbox, codeDoubts, []string{"denied"}),
 	},
 	{
 		ID: "disabled-code-words", Means: "the code says disabled, and a word of it stands beside the mailbox",
