@@ -64,46 +64,61 @@ func (m *memo[K, V]) get(ctx context.Context, key K) (V, error) {
 	if v, ok := m.cache.GetIfPresent(key); ok {
 		return v, nil
 	}
-	var zero V
-	c, v, err := m.begin(key)
-	if err != nil || c == nil {
+	c, _, v, err := m.begin(key, false)
+	if c == nil {
 		return v, err
 	}
 	select {
 	case <-c.done:
 		return c.val, c.err
 	case <-ctx.Done():
-		return zero, ctx.Err()
+		return v, ctx.Err()
+	}
+}
+
+// lead is prefetch for who is itself a load, of another memo, and has nothing
+// else to do: it runs the load itself, within what is left of its budget, and
+// needs no goroutine for it.
+func (m *memo[K, V]) lead(ctx context.Context, key K) {
+	if _, ok := m.cache.GetIfPresent(key); ok {
+		return
+	}
+	if c, first, _, _ := m.begin(key, true); first {
+		m.run(ctx, key, c)
 	}
 }
 
 // prefetch begins the load of a key that somebody will get.
 func (m *memo[K, V]) prefetch(key K) {
 	if _, ok := m.cache.GetIfPresent(key); !ok {
-		_, _, _ = m.begin(key)
+		_, _, _, _ = m.begin(key, false)
 	}
 }
 
-// begin joins the load of the key or starts one. Without a call and an error
-// the value came in meanwhile.
-func (m *memo[K, V]) begin(key K) (*call[V], V, error) {
+// begin joins the load of the key or starts one; with lead it leaves the first
+// one to its caller. Without a call there is an error, or the value came in
+// meanwhile.
+func (m *memo[K, V]) begin(key K, lead bool) (c *call[V], first bool, v V, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var zero V
 	if m.closed {
-		return nil, zero, errClosed
+		return nil, false, v, errClosed
 	}
 	if c, ok := m.calls[key]; ok {
-		return c, zero, nil
+		return c, false, v, nil
 	}
 	if v, ok := m.cache.GetIfPresent(key); ok {
-		return nil, v, nil
+		return nil, false, v, nil
+	}
+	c = &call[V]{cancel: func() {}, done: make(chan struct{})}
+	m.calls[key] = c
+	if lead {
+		return c, true, v, nil
 	}
 	own, cancel := context.WithTimeout(context.Background(), m.budget)
-	c := &call[V]{cancel: cancel, done: make(chan struct{})}
-	m.calls[key] = c
+	c.cancel = cancel
 	m.wg.Go(func() { m.run(own, key, c) })
-	return c, zero, nil
+	return c, true, v, nil
 }
 
 func (m *memo[K, V]) run(ctx context.Context, key K, c *call[V]) {

@@ -211,9 +211,10 @@ func (r *Resolver) place(p *plan, hosts []Host, all []hostAddrs) {
 // preference, side by side. Once those of the best preference are done and there
 // is an address, the others have one more second.
 func (r *Resolver) resolveAll(ctx context.Context, hosts []Host) []hostAddrs {
-	for _, h := range hosts {
+	for _, h := range hosts[1:] {
 		r.prefetch(h.Name)
 	}
+	r.addrs.lead(ctx, question{hosts[0].Name + ".", dns.TypeA})
 	all := make([]hostAddrs, len(hosts))
 	have, graced := false, false
 	for i, h := range hosts {
