@@ -52,10 +52,23 @@ func (f *flight) domain() (k [8]byte) {
 // waiter is one asker that waits for a flight.
 type waiter struct {
 	a      *ask
-	capped bool    // counts against the waiting caps
-	site   mx.Site // counted there, "" where not yet
-	over   bool    // above the cap of its site: leaves
-	back   bool    // comes back for the answer after it left
+	capped bool      // counts against the waiting caps
+	site   mx.Site   // counted there, "" where not yet
+	end    time.Time // of its budget
+	over   bool      // above the cap of its site: leaves
+	back   bool      // comes back for the answer after it left
+}
+
+// late reports that the asker's time ends before the answer is predicted to be
+// there.
+func (w *waiter) late(eta time.Duration) bool { return w.capped && eta > time.Until(w.end) }
+
+// settledLocked reports that the decision of the waiter can no longer change.
+// Engine.mu is held.
+func (w *waiter) settledLocked(f *flight) bool {
+	a := *w.a // the asker may be reading its own
+	a.hasOld = a.hasOld && !f.refutes(&a)
+	return a.settled(f.possible, f.sofar)
 }
 
 // retryAfter is what an asker is told while nothing can be predicted yet.
@@ -77,7 +90,7 @@ func (a *ask) returns() bool { return !a.q.AcceptedWhenLeft || a.st.AfterAcceptA
 func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 	var w *waiter
 	if a.q.Budget > 0 {
-		w = &waiter{a: a, capped: !a.q.Uncapped}
+		w = &waiter{a: a, capped: !a.q.Uncapped, end: time.Now().Add(a.q.Budget)}
 	}
 	f, ok := e.join(a, w)
 	if !ok {
@@ -91,12 +104,10 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 	}
 	defer e.leave(f, w)
 	returns := a.returns()
-	end := time.Now().Add(a.q.Budget)
-	timer := time.NewTimer(a.q.Budget)
+	timer := time.NewTimer(time.Until(w.end))
 	defer timer.Stop()
 	for {
 		s := e.look(a, f, w)
-		remaining := time.Until(end)
 		switch {
 		case s.answered:
 			return a.known(s.sofar)
@@ -105,7 +116,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 			return a.known(s.sofar)
 		case s.over:
 			return a.known(notProbed("too many askers wait for this site"))
-		case w.capped && s.queued && s.eta > remaining:
+		case s.queued && w.late(s.eta):
 			w.back = returns
 			return a.known(e.pending(f, s.eta))
 		}
@@ -350,6 +361,17 @@ func (e *Engine) narrow(f *flight, possible []verdict.Reason) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f.possible = possible
+}
+
+// wakeLeaversLocked wakes the waiters if one of them has no reason to wait any
+// longer, with a ticket of that prediction.
+func (f *flight) wakeLeaversLocked(eta time.Duration) {
+	for w := range f.waiters {
+		if w.late(eta) || w.settledLocked(f) {
+			f.wakeLocked()
+			return
+		}
+	}
 }
 
 func (f *flight) wakeLocked() {

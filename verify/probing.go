@@ -45,9 +45,7 @@ func (e *Engine) arrive(f *flight) (live, wanted bool) {
 	f.site = f.route.Site
 	over := false
 	for w := range f.waiters {
-		a := *w.a // the asker may be reading its own
-		a.hasOld = a.hasOld && !f.refutes(&a)
-		if !a.returns() && a.settled(f.possible, f.sofar) {
+		if !w.a.returns() && w.settledLocked(f) {
 			continue
 		}
 		if w.capped && w.site == "" && !e.countLocked(w, f.site, f.st) {
@@ -68,8 +66,8 @@ func (e *Engine) arrive(f *flight) (live, wanted bool) {
 	return live, !f.ended
 }
 
-// queue submits a job of the flight and makes its ticket the flight's, so that
-// waiters see its prediction.
+// queue submits a job of the flight and makes its ticket the flight's. It wakes
+// those whom its prediction lets leave, or what is possible by now.
 func (e *Engine) queue(f *flight, j job) (ticket, *pace.Outcome) {
 	t, refused := e.pacer.Submit(j)
 	if refused != nil {
@@ -90,7 +88,7 @@ func (e *Engine) queue(f *flight, j job) (ticket, *pace.Outcome) {
 	if live != j.live {
 		t.SetLive(live)
 	}
-	f.wakeLocked()
+	f.wakeLeaversLocked(t.ETA())
 	return t, nil
 }
 
