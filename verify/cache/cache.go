@@ -179,7 +179,7 @@ func (s *Store) SavePace(key string, value []byte, life time.Duration) {
 		return
 	}
 	now := time.Now()
-	w := newRecord(now, now.Add(life))
+	w := newRecord(now, now.Add(life), len(value))
 	w.b = append(w.b, value...)
 	s.b.put(paces, k, w.seal(paces, k))
 }

@@ -31,6 +31,7 @@ const (
 	recordVersion = 2
 	oldestVersion = 1
 	headerSize    = 21
+	usualRoom     = 235 // holds the content of nearly all verdicts and facts
 	maxIntervals  = 1000
 	maxStamps     = 8 // of a counter
 )
@@ -49,8 +50,9 @@ type writer struct {
 	base int64 // written, in milliseconds
 }
 
-func newRecord(written, expires time.Time) *writer {
-	w := &writer{b: make([]byte, headerSize, 256), base: written.UnixMilli()}
+// newRecord begins a record that has room for so much content.
+func newRecord(written, expires time.Time, room int) writer {
+	w := writer{b: make([]byte, headerSize, headerSize+room), base: written.UnixMilli()}
 	w.b[0] = recordVersion
 	binary.LittleEndian.PutUint64(w.b[5:], uint64(w.base))
 	binary.LittleEndian.PutUint64(w.b[13:], uint64(expires.UnixMilli()))
@@ -59,6 +61,9 @@ func newRecord(written, expires time.Time) *writer {
 
 func (w *writer) seal(b bucket, key []byte) []byte {
 	binary.LittleEndian.PutUint32(w.b[1:], checksum(b, key, w.b))
+	if len(w.b) == cap(w.b) {
+		return w.b
+	}
 	return slices.Clone(w.b) // of which the memory may hold many
 }
 
@@ -231,7 +236,7 @@ func word[T ~string](r *reader, set ...T) T {
 }
 
 func encodeVerdict(b bucket, key []byte, v verdict.Verdict, now time.Time) []byte {
-	w := newRecord(now, v.ExpiresAt)
+	w := newRecord(now, v.ExpiresAt, usualRoom)
 	w.str(string(v.Reason))
 	w.uint(uint64(len(v.Tags)))
 	for _, t := range v.Tags {
@@ -293,7 +298,7 @@ func decodeVerdict(b bucket, key, record []byte, now time.Time) (verdict.Verdict
 }
 
 func encodeDomain(b bucket, key []byte, f verify.DomainFact, now time.Time) []byte {
-	w := newRecord(now, f.Until())
+	w := newRecord(now, f.Until(), usualRoom)
 	w.str(string(f.CatchAll))
 	w.str(f.Site)
 	w.time(f.CheckedAt)
@@ -320,7 +325,7 @@ func decodeDomain(b bucket, key, record []byte, now time.Time) (verify.DomainFac
 }
 
 func encodeSite(b bucket, key []byte, f verify.SiteFact, now time.Time) []byte {
-	w := newRecord(now, now.Add(siteLife))
+	w := newRecord(now, now.Add(siteLife), usualRoom)
 	w.str(string(f.Reason))
 	w.time(f.ExpiresAt)
 	w.time(f.LastGood)

@@ -23,7 +23,7 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b byte, content []byte) {
 		// Raw bytes are no record but by chance; behind a header they are.
 		_, _ = decodeVerdict(verdicts, key, content, now)
-		w := newRecord(now, now.Add(time.Hour))
+		w := newRecord(now, now.Add(time.Hour), usualRoom)
 		w.b = append(w.b, content...)
 		// As a record of the version before it may be taken too, without counters.
 		w.b[0] = oldestVersion
@@ -143,7 +143,7 @@ func TestCountersAreBounded(t *testing.T) {
 	if err != nil || cmp.Diff(many[100-maxStamps:], f.Plain) != "" {
 		t.Errorf("%v %v", err, f.Plain)
 	}
-	w := newRecord(now, now.Add(time.Hour))
+	w := newRecord(now, now.Add(time.Hour), usualRoom)
 	for range 5 {
 		w.uint(0) // word, site and times of a fact
 	}

@@ -36,10 +36,20 @@ type laneKey struct {
 type site struct {
 	key    scopeKey
 	lim    *limiter
-	lanes  map[laneKey]*lane
+	lanes  []*lane // one, but where a domain has conditions of its own
 	setup  average // from connect to EHLO
 	rcpt   average // one RCPT
 	failed map[netip.Addr]tick
+}
+
+// lane returns the lane of a key, or nil.
+func (s *site) lane(k laneKey) *lane {
+	for _, l := range s.lanes {
+		if l.key == k {
+			return l
+		}
+	}
+	return nil
 }
 
 // lane is one line of jobs that may share connections.
@@ -324,13 +334,13 @@ func (p *Pacer) lane(source netip.Addr, r mx.Route, t provider.Terms) *lane {
 	sk := scopeKey{source, string(r.Site)}
 	s := p.sites[sk]
 	if s == nil {
-		s = &site{key: sk, lim: p.limiter("site", sk), lanes: make(map[laneKey]*lane, 1)}
+		s = &site{key: sk, lim: p.limiter("site", sk)}
 		p.sites[sk] = s
 	}
-	l := s.lanes[k]
+	l := s.lane(k)
 	if l == nil {
 		l = &lane{key: k, site: s, settings: p.settings}
-		s.lanes[k] = l
+		s.lanes = append(s.lanes, l)
 	}
 	return l
 }

@@ -3,6 +3,7 @@ package pace
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"rcptgate/verify/verdict"
@@ -160,13 +161,14 @@ type sweeper struct{ alarm }
 func (s *sweeper) ring(p *Pacer) {
 	p.alarms.set(&s.alarm, p.now+sweepEvery, s)
 	for k, s := range p.sites {
-		for lk, l := range s.lanes {
-			if l.conns == 0 && l.jobs.len() == 0 && !l.pending {
-				p.alarms.clear(&l.alarm)
-				l.waits.leave()
-				delete(s.lanes, lk)
+		s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool {
+			if l.conns > 0 || l.jobs.len() > 0 || l.pending {
+				return false
 			}
-		}
+			p.alarms.clear(&l.alarm)
+			l.waits.leave()
+			return true
+		})
 		if len(s.lanes) == 0 && s.lim.idle(p.now) {
 			delete(p.sites, k)
 		}

@@ -144,11 +144,12 @@ func (p *Pacer) keepMinute(l *limiter) {
 		l.minuteHead = minuteHead(l.key)
 	}
 	l.keptMinute = true
-	p.o.Memory.SavePace(l.minuteKey, appendMinute(make([]byte, 0, len(l.minuteHead)+100), l.minuteHead, savedMinute{
+	p.minute = appendMinute(p.minute[:0], l.minuteHead, savedMinute{
 		At: p.wall(p.now), Connects: l.acc[connects].used(p.now), Probes: l.acc[probes].used(p.now),
 		// A session asks one at a time; what else it holds is in reserve.
 		Asking: min(l.acc[invalids].held, l.acc[sessions].held),
-	}), keptFor)
+	})
+	p.o.Memory.SavePace(l.minuteKey, p.minute, keptFor)
 }
 
 // minuteHead is the JSON of a savedMinute up to what changes, which is the same

@@ -93,7 +93,8 @@ const (
 // are opaque, and may be forgotten once their life is over.
 type Memory interface {
 	LoadPace() (map[string][]byte, error)
-	SavePace(key string, value []byte, life time.Duration) // never blocks; nil deletes
+	// SavePace never blocks and keeps nothing of value; nil deletes.
+	SavePace(key string, value []byte, life time.Duration)
 }
 
 // Dialogue is one finished dialogue, or one failed attempt at one.

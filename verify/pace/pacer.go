@@ -87,6 +87,7 @@ type Pacer struct {
 	ready    []*lane        // to be tried before the lock is released
 	calls    []call
 	unsaved  saver
+	minute   []byte // what keepMinute wrote last, to be written over
 
 	unwritten int // lines that found no place in notes
 }

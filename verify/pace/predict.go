@@ -72,7 +72,7 @@ func (p *Pacer) Predict(r mx.Route) (d time.Duration, ok bool) {
 	if s == nil {
 		s = &site{lim: p.known("site", source, string(r.Site))}
 	}
-	l := s.lanes[k]
+	l := s.lane(k)
 	if l == nil {
 		l = &lane{key: k, site: s}
 	}

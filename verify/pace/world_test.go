@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ func (m *memory) LoadPace() (map[string][]byte, error) {
 func (m *memory) SavePace(key string, v []byte, life time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	v = slices.Clone(v)
 	m.write()
 	if m.ends == nil {
 		m.ends = map[string]time.Time{}
