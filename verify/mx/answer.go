@@ -24,7 +24,7 @@ const (
 	cut                  // a CNAME leads on, and the server did not follow it
 )
 
-// answer is what one question brought.
+// answer is what one question brought. It is not changed once it is cached.
 type answer struct {
 	kind   kind
 	name   string // the name that the CNAMEs lead to, with its dot
@@ -41,12 +41,13 @@ type answer struct {
 	server  int  // which one
 }
 
-func (a answer) negative() bool { return a.kind == nodata || a.kind == nxdomain }
+// negative is false of no answer, too.
+func (a *answer) negative() bool { return a != nil && (a.kind == nodata || a.kind == nxdomain) }
 
-func brokenAnswer(detail string) answer { return answer{kind: broken, detail: detail} }
+func brokenAnswer(detail string) *answer { return &answer{kind: broken, detail: detail} }
 
-// dated sets when the answer expires.
-func (a answer) dated() answer {
+// dated sets when the answer expires, and returns it.
+func (a *answer) dated() *answer {
 	ttl := min(max(a.ttl, minTTL), maxTTL)
 	if a.kind == broken {
 		ttl = failureTTL
@@ -58,8 +59,8 @@ func (a answer) dated() answer {
 // interpret reads the reply to the question (name with its dot, lower case).
 // The message has been matched to the question, but its content is as hostile
 // as its sender likes.
-func interpret(m *dns.Msg, name string, qtype uint16) answer {
-	a := answer{name: name, ttl: maxTTL, detail: describe(m)}
+func interpret(m *dns.Msg, name string, qtype uint16) *answer {
+	a := &answer{name: name, ttl: maxTTL, detail: describe(m)}
 	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
 		return a
 	}

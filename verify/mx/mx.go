@@ -154,7 +154,7 @@ type Resolver struct {
 	sight   sight
 
 	routes   *memo[address.Domain, *plan]
-	addrs    *memo[question, answer]
+	addrs    *memo[question, *answer]
 	canaries *memo[int, error] // by index in servers; nil: it sings
 }
 
@@ -201,7 +201,7 @@ func New(o Options) (*Resolver, error) {
 	}
 	r.packets.New = func() any { return new([packetSize]byte) }
 	r.routes = newMemo(budget, log, r.build, func(p *plan) time.Time { return p.route.Expires })
-	r.addrs = newMemo(budget, log, r.askAddrs, func(a answer) time.Time { return a.expires })
+	r.addrs = newMemo(budget, log, r.askAddrs, func(a *answer) time.Time { return a.expires })
 	r.canaries = newMemo(2*r.wait, log, r.askCanary, func(error) time.Time { return time.Now().Add(canaryPeriod) })
 	return r, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // query asks for the records of a name (with its dot, lower case), begins with
 // the server behind after, and follows CNAMEs that the server left open.
-func (r *Resolver) query(ctx context.Context, name string, qtype uint16, after int) answer {
+func (r *Resolver) query(ctx context.Context, name string, qtype uint16, after int) *answer {
 	links, ttl := 0, maxTTL
 	for {
 		a := r.ask(ctx, name, qtype, after)
@@ -32,7 +32,7 @@ func (r *Resolver) query(ctx context.Context, name string, qtype uint16, after i
 // ask puts one question to the servers until one gives an answer that means
 // something: after SERVFAIL, REFUSED, a time-out or nonsense the next is asked,
 // and also where this host cannot ask one.
-func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int) answer {
+func (r *Resolver) ask(ctx context.Context, name string, qtype uint16, after int) *answer {
 	last := brokenAnswer("not asked")
 	theirs := false // a server failed by itself, which outweighs that we could not ask another
 	for _, i := range r.order(after) {
@@ -89,7 +89,7 @@ func cause(err error) string {
 // confirm asks a negative answer a second time, of another server where there
 // is one, and believes the two only while the canary sings at both
 // (docs/design.md, rule 2). Another answer is returned as it came.
-func (r *Resolver) confirm(ctx context.Context, name string, qtype uint16, first answer) answer {
+func (r *Resolver) confirm(ctx context.Context, name string, qtype uint16, first *answer) *answer {
 	if !first.negative() {
 		return first
 	}

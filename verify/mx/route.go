@@ -28,10 +28,10 @@ type planned struct {
 // there is.
 type hostAddrs struct {
 	addrs   []netip.Addr
-	name    string // whose they are: the host, or what its CNAMEs lead to
-	v4, v6  answer // v6 only where there is no IPv4
-	failed  bool   // no address, and it is not sure that there is none
-	ours    bool   // failed, as this host could not ask
+	name    string  // whose they are: the host, or what its CNAMEs lead to
+	v4, v6  *answer // v6 is nil where there is IPv4
+	failed  bool    // no address, and it is not sure that there is none
+	ours    bool    // failed, as this host could not ask
 	detail  string
 	expires time.Time
 }
@@ -93,7 +93,7 @@ func failure(ours bool) Outcome {
 
 // implicitHost is what a domain without MX delivers to: itself, or where its
 // CNAME leads (RFC 5321 section 5.1).
-func implicitHost(d address.Domain, a answer) string {
+func implicitHost(d address.Domain, a *answer) string {
 	if h := usable([]Host{{Name: a.name}}); len(h) == 1 {
 		return h[0].Name
 	}
@@ -251,7 +251,7 @@ func (r *Resolver) hostAddrs(ctx context.Context, host string) hostAddrs {
 		v4 = brokenAnswer("no answer in time").dated()
 	}
 	if len(v4.addrs) > 0 {
-		return joinAddrs(v4, answer{})
+		return joinAddrs(v4, nil)
 	}
 	v6, err := r.addrs.get(ctx, question{host + ".", dns.TypeAAAA})
 	if err != nil {
@@ -263,7 +263,7 @@ func (r *Resolver) hostAddrs(ctx context.Context, host string) hostAddrs {
 // askAddrs asks for one sort of address. Without IPv4, or where the answer to
 // that is late, it begins to ask for IPv6, so that the waits for servers that
 // say nothing do not add up.
-func (r *Resolver) askAddrs(ctx context.Context, q question) answer {
+func (r *Resolver) askAddrs(ctx context.Context, q question) *answer {
 	if q.qtype != dns.TypeA {
 		return r.query(ctx, q.name, q.qtype, noServer)
 	}
@@ -278,7 +278,7 @@ func (r *Resolver) askAddrs(ctx context.Context, q question) answer {
 }
 
 // joinAddrs makes one of the two answers; without IPv4 addresses both are there.
-func joinAddrs(v4, v6 answer) hostAddrs {
+func joinAddrs(v4, v6 *answer) hostAddrs {
 	h := hostAddrs{v4: v4, v6: v6, expires: v4.expires}
 	if len(v4.addrs) > 0 {
 		h.name, h.addrs = v4.name, v4.addrs
@@ -290,7 +290,7 @@ func joinAddrs(v4, v6 answer) hostAddrs {
 		return h
 	}
 	h.detail = v4.detail
-	for _, a := range []answer{v6, v4} { // a server's failure outweighs our own, IPv4 outweighs IPv6
+	for _, a := range []*answer{v6, v4} { // a server's failure outweighs our own, IPv4 outweighs IPv6
 		if !a.negative() && (!h.failed || !a.ours) {
 			h.failed, h.ours, h.detail = true, a.ours, a.detail
 		}
