@@ -43,7 +43,7 @@ func busy() *Metrics {
 		})
 	}
 	m.Decision(&audit.Decision{Door: "policy", Mode: "enforce", Rule: "default", Action: "accept", Reason: verdict.Accepted})
-	m.Dialogue(pace.Dialogue{Transcript: probe.Transcript{
+	m.Dialogue(pace.Dialogue{Transcript: &probe.Transcript{
 		Source: probe.Source{IP: netip.MustParseAddr("192.0.2.1")}, Took: time.Second,
 		Steps: []probe.Step{
 			{Stage: verdict.Connect, Reply: reply.Reply{Code: 220}},
@@ -52,8 +52,8 @@ func busy() *Metrics {
 			{Stage: verdict.Rcpt, Command: "QUIT", Reply: reply.Reply{Code: 221}},
 		},
 	}})
-	m.Dialogue(pace.Dialogue{Transcript: probe.Transcript{Steps: []probe.Step{{Stage: verdict.Connect, Reply: reply.Reply{Code: 421}}}}})
-	m.Dialogue(pace.Dialogue{})
+	m.Dialogue(pace.Dialogue{Transcript: &probe.Transcript{Steps: []probe.Step{{Stage: verdict.Connect, Reply: reply.Reply{Code: 421}}}}})
+	m.Dialogue(pace.Dialogue{Transcript: new(probe.Transcript)})
 	m.Breaker(&audit.Breaker{Scope: "site", Name: "mx.secret.test", To: "open", Reason: verdict.ProbeBlocked})
 	m.Breaker(&audit.Breaker{Scope: "site", To: "closed"})
 	m.Reload(true)

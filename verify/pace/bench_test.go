@@ -17,9 +17,9 @@ import (
 // tarpit opens nothing until its context ends.
 type tarpit struct{}
 
-func (tarpit) open(ctx context.Context, _ probe.Request) (dialogue, probe.Transcript, probe.Step) {
+func (tarpit) open(ctx context.Context, _ *probe.Request) (dialogue, *probe.Transcript, probe.Step) {
 	<-ctx.Done()
-	return nil, probe.Transcript{}, probe.Step{Failure: probe.Canceled}
+	return nil, &probe.Transcript{}, probe.Step{Failure: probe.Canceled}
 }
 
 // BenchmarkQueue is what it costs to queue, ask for the ETA of and cancel one

@@ -76,10 +76,10 @@ func failureReason(f probe.Failure) verdict.Reason {
 }
 
 // evidence says what a step rests on.
-func (c *conn) evidence(t probe.Transcript, s probe.Step, class reply.Class, rcpt address.Address) verdict.Evidence {
+func (c *conn) evidence(s probe.Step, class reply.Class, rcpt address.Address) verdict.Evidence {
 	ev := verdict.Evidence{
-		Stage: s.Stage, MX: c.target.Host.Name, MXIP: c.target.Addr, SourceIP: t.LocalIP,
-		TLS: t.TLS, Took: s.Took, Rule: class.Rule, Text: s.Detail,
+		Stage: s.Stage, MX: c.target.Host.Name, MXIP: c.target.Addr, SourceIP: c.local,
+		TLS: c.tls, Took: s.Took, Rule: class.Rule, Text: s.Detail,
 	}
 	if !ev.SourceIP.IsValid() {
 		ev.SourceIP = c.source.IP

@@ -32,7 +32,7 @@ const (
 type opener interface {
 	// open returns a nil dialogue and the step that failed, or a dialogue to
 	// be closed.
-	open(ctx context.Context, r probe.Request) (dialogue, probe.Transcript, probe.Step)
+	open(ctx context.Context, r *probe.Request) (dialogue, *probe.Transcript, probe.Step)
 }
 
 // dialogue is an open session of package probe; it belongs to one goroutine.
@@ -40,14 +40,14 @@ type dialogue interface {
 	Ask(ctx context.Context, rcpt address.Address) probe.Step
 	Usable() bool
 	Quiet() bool
-	Transcript() probe.Transcript
-	Close(ctx context.Context) probe.Transcript
+	Transcript() *probe.Transcript
+	Close(ctx context.Context) *probe.Transcript
 }
 
 // prober makes a *probe.Prober an opener.
 type prober struct{ p *probe.Prober }
 
-func (o prober) open(ctx context.Context, r probe.Request) (dialogue, probe.Transcript, probe.Step) {
+func (o prober) open(ctx context.Context, r *probe.Request) (dialogue, *probe.Transcript, probe.Step) {
 	s, t, last := o.p.Open(ctx, r)
 	if s == nil {
 		return nil, t, last // not a nil *probe.Session inside the interface
@@ -151,37 +151,51 @@ func (p *Pacer) run(c *conn, e *entry) {
 	defer p.work.Done()
 	ctx, cancel := context.WithTimeout(p.ctx, c.settings.dialogueTimeout())
 	defer cancel()
-	d, t, last := p.openGuarded(ctx, c)
-	if d == nil {
-		p.openFailed(c, e, t, last)
+	if !p.begin(ctx, c, e) {
 		return
 	}
-	c.dialogue = d
-	p.opened(c, t)
 	for e != nil {
 		p.converse(ctx, c, e)
 		e = p.turn(c, e)
 	}
-	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	p.end(context.WithoutCancel(ctx), c)
+}
+
+// begin opens the dialogue. Where that fails the connection is closed, and it is
+// decided what becomes of e.
+func (p *Pacer) begin(ctx context.Context, c *conn, e *entry) bool {
+	d, t, last := p.openGuarded(ctx, c)
+	if d == nil {
+		p.openFailed(c, e, t, last)
+		return false
+	}
+	c.dialogue = d
+	p.opened(c, t)
+	return true
+}
+
+// end closes the dialogue.
+func (p *Pacer) end(ctx context.Context, c *conn) {
+	ctx, stop := context.WithTimeout(ctx, closeTime)
 	defer stop()
-	var end probe.Transcript
-	p.guarded("close", func() { end = d.Close(closing) })
+	t := new(probe.Transcript)
+	p.guarded("close", func() { t = c.dialogue.Close(ctx) })
 	p.lock()
 	defer p.unlock()
-	p.closed(c, end)
+	p.closed(c, t)
 }
 
 // openGuarded opens the dialogue; a panic there is a broken host to us.
-func (p *Pacer) openGuarded(ctx context.Context, c *conn) (d dialogue, t probe.Transcript, last probe.Step) {
+func (p *Pacer) openGuarded(ctx context.Context, c *conn) (d dialogue, t *probe.Transcript, last probe.Step) {
 	ok := p.guarded("open", func() {
-		d, t, last = p.opener.open(ctx, probe.Request{
+		d, t, last = p.opener.open(ctx, &probe.Request{
 			Target: c.target, Port: c.settings.Port, Source: c.source,
 			Sender: c.settings.Sender, Timeout: c.settings.dialogueTimeout(),
 			RcptsPerTransaction: c.lane.key.limits.RcptsPerTransaction,
 		})
 	})
 	if !ok {
-		return nil, t, probe.Step{Stage: verdict.Connect, Failure: probe.Protocol, Detail: "internal error", At: time.Now()}
+		return nil, new(probe.Transcript), probe.Step{Stage: verdict.Connect, Failure: probe.Protocol, Detail: "internal error", At: time.Now()}
 	}
 	return d, t, last
 }
@@ -202,11 +216,10 @@ func (p *Pacer) guarded(what string, f func()) (ok bool) {
 }
 
 // opened notes that the dialogue stands.
-func (p *Pacer) opened(c *conn, t probe.Transcript) {
+func (p *Pacer) opened(c *conn, t *probe.Transcript) {
 	p.lock()
 	defer p.unlock()
-	c.tls = t.TLS
-	c.local = t.LocalIP
+	c.tls, c.local = t.TLS, t.LocalIP
 	p.settleConnects(c, t)
 	delete(c.lane.site.failed, c.target.Addr)
 	c.lane.site.setup.add(p.now - c.opened)
@@ -214,7 +227,7 @@ func (p *Pacer) opened(c *conn, t probe.Transcript) {
 }
 
 // settleConnects counts the connections made; broken TLS costs two.
-func (p *Pacer) settleConnects(c *conn, t probe.Transcript) {
+func (p *Pacer) settleConnects(c *conn, t *probe.Transcript) {
 	made := min(max(1, t.Connects), c.held[connects])
 	p.settle(c, connects, made, true)
 	p.settle(c, connects, c.held[connects], false)
@@ -321,7 +334,7 @@ func (p *Pacer) giveBack(c *conn, e *entry) {
 }
 
 // closed takes the connection out of all accounts. The caller holds the lock.
-func (p *Pacer) closed(c *conn, t probe.Transcript) {
+func (p *Pacer) closed(c *conn, t *probe.Transcript) {
 	if c.held[connects] > 0 {
 		p.settleConnects(c, t)
 	}

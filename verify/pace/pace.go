@@ -104,7 +104,7 @@ type Dialogue struct {
 	// Addresses are those asked, controls among them; where none could be,
 	// the one that the dialogue was for.
 	Addresses  []address.Address
-	Transcript probe.Transcript
+	Transcript *probe.Transcript
 }
 
 // Job is one address (or control) that wants a dialogue. Exactly one of

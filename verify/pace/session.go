@@ -55,7 +55,7 @@ func (s *Session) Ask(ctx context.Context, rcpt address.Address, k Kind) Answer 
 	}
 	step := s.c.dialogue.Ask(ctx, rcpt)
 	class := s.c.classify(step, rcpt)
-	ev := s.c.evidence(probe.Transcript{TLS: s.c.tls, LocalIP: s.c.local}, step, class, rcpt)
+	ev := s.c.evidence(step, class, rcpt)
 	s.p.lock()
 	defer s.p.unlock()
 	harmless := s.c.answered > 0 && s.c.invalid == 0

@@ -171,11 +171,12 @@ func (p *Pacer) walked(e *entry) {
 
 // openFailed decides after an attempt that did not come to a session: walk
 // on, rest the host, close the site.
-func (p *Pacer) openFailed(c *conn, e *entry, t probe.Transcript, last probe.Step) {
+func (p *Pacer) openFailed(c *conn, e *entry, t *probe.Transcript, last probe.Step) {
 	class := c.classify(last, e.job.Rcpt)
 	p.lock()
 	defer p.unlock()
-	ev := c.evidence(t, last, class, e.job.Rcpt)
+	c.tls, c.local = t.TLS, t.LocalIP
+	ev := c.evidence(last, class, e.job.Rcpt)
 	if e.walk == nil {
 		e.walk = &walk{reason: verdict.Timeout}
 	}

@@ -26,9 +26,9 @@ import (
 // On success s is not nil and must be closed. On failure s is nil,
 // everything is closed, and last is the step that failed: a refusing reply or
 // a failure. ctx bounds Open only; r.Timeout the session.
-func (p *Prober) Open(ctx context.Context, r Request) (s *Session, t Transcript, last Step) {
+func (p *Prober) Open(ctx context.Context, r *Request) (s *Session, t *Transcript, last Step) {
 	now := time.Now()
-	rec := &record{t: Transcript{Target: r.Target, Source: r.Source, Sender: r.Sender, Started: now}}
+	rec := newRecord(r, now)
 	a := attempt{p: p, r: r, rec: rec, budget: now.Add(cmp.Or(r.Timeout, defaultDialogue))}
 	s, last = a.run(ctx, true)
 	if s == nil && a.tlsBroken && ctx.Err() == nil && time.Now().Before(a.budget) {
@@ -43,7 +43,7 @@ func (p *Prober) Open(ctx context.Context, r Request) (s *Session, t Transcript,
 // attempt is one try to open a session, twice at most.
 type attempt struct {
 	p         *Prober
-	r         Request
+	r         *Request
 	rec       *record
 	budget    time.Time
 	tlsBroken bool

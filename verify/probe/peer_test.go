@@ -128,8 +128,8 @@ var (
 	source = Source{HELO: "out.test"}
 )
 
-func request(t testing.TB) Request {
-	return Request{Target: target, Source: source, Sender: addr(t, "v@out.test")}
+func request(t testing.TB) *Request {
+	return &Request{Target: target, Source: source, Sender: addr(t, "v@out.test")}
 }
 
 func addr(t testing.TB, s string) address.Address {

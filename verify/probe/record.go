@@ -17,6 +17,10 @@ type record struct {
 	ended bool
 }
 
+func newRecord(r *Request, now time.Time) *record {
+	return &record{t: Transcript{Target: r.Target, Source: r.Source, Sender: r.Sender, Started: now}}
+}
+
 // usualSteps are those of a dialogue about one address: greeting, EHLO, MAIL,
 // RCPT, QUIT.
 const usualSteps = 5
@@ -60,10 +64,11 @@ func (r *record) end() {
 }
 
 // snapshot returns a copy.
-func (r *record) snapshot() Transcript {
+func (r *record) snapshot() *Transcript {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.t
+	t := new(Transcript)
+	*t = r.t
 	t.Steps = slices.Clone(t.Steps)
 	if !r.ended {
 		t.Took = time.Since(t.Started)

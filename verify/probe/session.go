@@ -174,12 +174,12 @@ func (s *Session) Quiet() bool {
 }
 
 // Transcript returns a copy of the dialogue so far.
-func (s *Session) Transcript() Transcript { return s.g.rec.snapshot() }
+func (s *Session) Transcript() *Transcript { return s.g.rec.snapshot() }
 
 // Close says QUIT where the dialogue has not ended, waits briefly for its
 // reply, and closes the connection. It may be called twice and after a
 // failure. It returns the final transcript. When ctx ends it waits no longer.
-func (s *Session) Close(ctx context.Context) Transcript {
+func (s *Session) Close(ctx context.Context) *Transcript {
 	if !s.closed {
 		if ctx.Err() == nil {
 			stop := s.g.watch(ctx)
