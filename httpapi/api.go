@@ -30,7 +30,7 @@ import (
 // fails, and returns when the verdict is final, the budget has ended, or ctx
 // has. addr is empty when input cannot be parsed.
 type Verifier interface {
-	VerifyNow(ctx context.Context, input, sender, tenant string, budget time.Duration, door policy.Door) (v verdict.Verdict, addr string)
+	VerifyNow(ctx context.Context, input, sender, tenant string, budget time.Duration, door policy.Door) (v *verdict.Verdict, addr string)
 }
 
 // Options of an API. Functions must be safe for concurrent use and quick.

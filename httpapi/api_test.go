@@ -23,7 +23,7 @@ type engine struct {
 	door                  policy.Door
 }
 
-func (e *engine) VerifyNow(ctx context.Context, input, sender, tenant string, budget time.Duration, door policy.Door) (verdict.Verdict, string) {
+func (e *engine) VerifyNow(ctx context.Context, input, sender, tenant string, budget time.Duration, door policy.Door) (*verdict.Verdict, string) {
 	*e = engine{input, sender, tenant, budget, door}
 	now := time.Unix(1e9, 0)
 	switch input {

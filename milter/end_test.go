@@ -20,7 +20,7 @@ import (
 // not exist.
 type unknownUsers struct{}
 
-func (unknownUsers) Verify(_ context.Context, q verify.Query) verdict.Verdict {
+func (unknownUsers) Verify(_ context.Context, q *verify.Query) *verdict.Verdict {
 	if strings.HasPrefix(q.Address.Local(), "unknown") {
 		return verdict.New(verdict.MailboxNotFound, verdict.FromProbe, time.Now())
 	}

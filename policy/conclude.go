@@ -12,12 +12,12 @@ import (
 )
 
 // accept is the decision that lets a recipient pass.
-func (e *Engine) accept(a *asked, v verdict.Verdict) Decision {
+func (e *Engine) accept(a *asked, v *verdict.Verdict) Decision {
 	return Decision{ID: a.id, Action: Accept, Rule: a.rule.Name, Mode: a.rule.Mode, Verdict: v}
 }
 
 // conclude applies the rule's table and limits to a verdict.
-func (e *Engine) conclude(a *asked, v verdict.Verdict) Decision {
+func (e *Engine) conclude(a *asked, v *verdict.Verdict) Decision {
 	d := e.accept(a, v)
 	action, tag := a.rule.outcome.of(v.Reason, v.Tags)
 	action = e.limited(a, action)

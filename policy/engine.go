@@ -33,7 +33,7 @@ type Options struct {
 
 // Verifier is verify.Engine. Verify returns when ctx ends.
 type Verifier interface {
-	Verify(ctx context.Context, q verify.Query) verdict.Verdict
+	Verify(ctx context.Context, q *verify.Query) *verdict.Verdict
 }
 
 // maxBehind bounds the goroutines of monitor mode. Past it the record holds what
@@ -107,7 +107,7 @@ func (e *Engine) decide(ctx context.Context, q *Query) (d Decision) {
 	a.st = e.o.Settings()
 	s := a.parse()
 	a.rule = a.st.first(s)
-	if v, pass := e.passes(a); pass {
+	if v := e.passes(a); v != nil {
 		return e.finish(a, e.accept(a, v))
 	}
 	a.monitored = a.rule.Mode == ModeMonitor || q.NoReject || !a.inPercent()
@@ -147,14 +147,15 @@ func (a *asked) parse() *subject {
 	return s
 }
 
-// passes ends queries that are accepted without asking anybody.
-func (e *Engine) passes(a *asked) (verdict.Verdict, bool) {
+// passes ends queries that are accepted without asking anybody; nil: somebody is
+// asked.
+func (e *Engine) passes(a *asked) *verdict.Verdict {
 	asks := !a.rule.Exempt && a.rule.Mode != ModeOff && a.outbound() &&
 		(a.badRcpt || a.recipient.Kind() == address.Mailbox) && !a.st.skips(a.recipient.Domain().String())
 	if asks {
-		return verdict.Verdict{}, false
+		return nil
 	}
-	return verdict.New(verdict.NotProbed, "", time.Now()), true
+	return verdict.New(verdict.NotProbed, "", time.Now())
 }
 
 // outbound is the rule of docs/design.md that only outgoing mail is asked about.
@@ -190,7 +191,7 @@ func (a *asked) inPercent() bool {
 }
 
 // verdict asks for the verdict, for an asker that waits.
-func (e *Engine) verdict(ctx context.Context, a *asked) verdict.Verdict {
+func (e *Engine) verdict(ctx context.Context, a *asked) *verdict.Verdict {
 	if a.badRcpt {
 		return verdict.New(verdict.InvalidSyntax, "", time.Now())
 	}
@@ -215,8 +216,8 @@ func (e *Engine) verdict(ctx context.Context, a *asked) verdict.Verdict {
 }
 
 // query is what both kinds of askers have in common.
-func (a *asked) query() verify.Query {
-	q := verify.Query{ID: a.id, Address: a.recipient, Sender: a.sender, Tenant: a.q.SASLUsername, Probe: true, AcceptedWhenLeft: true}
+func (a *asked) query() *verify.Query {
+	q := &verify.Query{ID: a.id, Address: a.recipient, Sender: a.sender, Tenant: a.q.SASLUsername, Probe: true, AcceptedWhenLeft: true}
 	if q.Tenant == "" {
 		q.Tenant = a.client
 	}
@@ -279,7 +280,7 @@ func (e *Engine) goBehind(work func()) bool {
 // rules, outcome lists and max_waiting do not. addr is the address in external
 // form, "" when input cannot be parsed; input without an @ is invalid_syntax,
 // postmaster excepted.
-func (e *Engine) VerifyNow(ctx context.Context, input, sender, tenant string, budget time.Duration, door Door) (v verdict.Verdict, addr string) {
+func (e *Engine) VerifyNow(ctx context.Context, input, sender, tenant string, budget time.Duration, door Door) (v *verdict.Verdict, addr string) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.panics.Add(1)
@@ -308,7 +309,7 @@ func (e *Engine) VerifyNow(ctx context.Context, input, sender, tenant string, bu
 	if tenant == "" {
 		tenant = string(door)
 	}
-	return e.o.Verify.Verify(ctx, verify.Query{
+	return e.o.Verify.Verify(ctx, &verify.Query{
 		ID: newID(), Address: a, Sender: from, Tenant: tenant,
 		Probe: true, Budget: budget, Uncapped: true, RetryGreylisted: true,
 	}), a.External()

@@ -36,9 +36,9 @@ type world struct {
 	journal bytes.Buffer
 }
 
-func (w *world) Verify(ctx context.Context, q verify.Query) verdict.Verdict {
+func (w *world) Verify(ctx context.Context, q *verify.Query) *verdict.Verdict {
 	w.mu.Lock()
-	w.queries = append(w.queries, q)
+	w.queries = append(w.queries, *q)
 	w.mu.Unlock()
 	word, tag, _ := strings.Cut(q.Address.Local(), "+")
 	if word == "panic" {
@@ -329,6 +329,6 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-type constant struct{ v verdict.Verdict }
+type constant struct{ v *verdict.Verdict }
 
-func (c constant) Verify(context.Context, verify.Query) verdict.Verdict { return c.v }
+func (c constant) Verify(context.Context, *verify.Query) *verdict.Verdict { return c.v }

@@ -190,7 +190,7 @@ func (d *Decision) answer() answer {
 func (a *answer) decision() Decision {
 	d := Decision{
 		ID: a.id, Rule: a.rule, Mode: a.mode, Action: a.action, Would: a.would, Warning: a.warning,
-		Verdict: verdict.Verdict{Reason: a.reason}, told: a.told,
+		Verdict: &verdict.Verdict{Reason: a.reason}, told: a.told,
 	}
 	if r := a.reply; r != nil {
 		d.Code, d.Enhanced, d.Text = r.code, r.enhanced, r.text

@@ -86,7 +86,7 @@ type Decision struct {
 	Would    Action // where Action is not enforced: what enforcing would do; empty in monitor mode, where it is recorded later
 	Rule     string
 	Mode     Mode
-	Verdict  verdict.Verdict // of a request that came again only its Reason
+	Verdict  *verdict.Verdict // others may have it too; of a request that came again only its Reason
 
 	told func(a Action, reply string)
 }

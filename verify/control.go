@@ -32,7 +32,7 @@ type control struct {
 
 // catchAll decides a 250 at a site that is not known to tell the truth: by the
 // domain's fact, else by a random address, asked once for the domain.
-func (e *Engine) catchAll(ctx context.Context, f *flight, s session, v verdict.Verdict) {
+func (e *Engine) catchAll(ctx context.Context, f *flight, s session, v *verdict.Verdict) {
 	fact, ok := e.facts.domain(f.domain(), f.route.Site, v.CheckedAt)
 	stale := ok && !fact.RefreshAt.IsZero() && !v.CheckedAt.Before(fact.RefreshAt)
 	if ok && (!stale || !(f.refact || e.facts.mayRefresh(f.domain(), v.CheckedAt))) {
@@ -56,7 +56,7 @@ func (e *Engine) catchAll(ctx context.Context, f *flight, s session, v verdict.V
 	}
 }
 
-func (e *Engine) byCatchAll(f *flight, v verdict.Verdict, c CatchAll) verdict.Verdict {
+func (e *Engine) byCatchAll(f *flight, v *verdict.Verdict, c CatchAll) *verdict.Verdict {
 	switch c {
 	case CatchAllYes:
 		return e.as(f, v, verdict.AcceptAll, verdict.FromControl)
@@ -165,7 +165,7 @@ func (e *Engine) controlJob(f *flight, rcpt address.Address, k pace.Kind) job {
 
 // positive decides a 5xx about the mailbox at a site that is not known to tell
 // the truth, by its own control (rule 4b).
-func (e *Engine) positive(ctx context.Context, f *flight, s session, v verdict.Verdict) {
+func (e *Engine) positive(ctx context.Context, f *flight, s session, v *verdict.Verdict) {
 	ctl, known := e.positiveFor(f)
 	if ctl.IsNull() {
 		// The address is itself the control, and there is no other: a refusal
@@ -232,7 +232,7 @@ type confirmation struct {
 }
 
 // weigh makes the verdict of a refusal and what its control found.
-func (e *Engine) weigh(f *flight, v verdict.Verdict, found finding, c confirmation) {
+func (e *Engine) weigh(f *flight, v *verdict.Verdict, found finding, c confirmation) {
 	switch found {
 	case foundNothing:
 		r := verdict.TemporaryFailure
@@ -261,7 +261,7 @@ func (e *Engine) weigh(f *flight, v verdict.Verdict, found finding, c confirmati
 }
 
 // byControl is a verdict that rests on the answer to the control.
-func (e *Engine) byControl(f *flight, c confirmation, r verdict.Reason) verdict.Verdict {
+func (e *Engine) byControl(f *flight, c confirmation, r verdict.Reason) *verdict.Verdict {
 	v := e.newVerdict(f, r, verdict.FromControl)
 	v.Evidence, v.ProbeID = c.Evidence, c.ProbeID()
 	return v
@@ -285,7 +285,7 @@ func (e *Engine) blanket(f *flight, c confirmation) {
 // sample decides a 5xx about the mailbox at a truthful site (rule 4c): the
 // third and each later one in an hour is enforced only while the site is seen
 // to accept an address that is known to exist.
-func (e *Engine) sample(ctx context.Context, f *flight, s session, v verdict.Verdict) {
+func (e *Engine) sample(ctx context.Context, f *flight, s session, v *verdict.Verdict) {
 	if e.facts.negative(f.route.Site, v.CheckedAt) {
 		e.finish(f, v)
 		return

@@ -188,7 +188,7 @@ func TestOneRandomControlForManyAddresses(t *testing.T) {
 			}
 			return accept()
 		}
-		got := make(chan verdict.Verdict)
+		got := make(chan *verdict.Verdict)
 		for i := range 50 {
 			go func() { got <- w.ask(fmt.Sprintf("user%d@example.test", i)) }()
 		}

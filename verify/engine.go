@@ -148,9 +148,8 @@ type ask struct {
 	key    Key
 	now    time.Time
 	why    pace.Why
-	old    verdict.Verdict // what is known, where it does not end the query
-	hasOld bool
-	behind bool // the answer stands, but is to be asked again behind
+	old    *verdict.Verdict // what is known, where it does not end the query; nil: nothing
+	behind bool             // the answer stands, but is to be asked again behind
 }
 
 func (a *ask) domain() (k [8]byte) {
@@ -162,20 +161,21 @@ func (a *ask) domain() (k [8]byte) {
 // asker settled, or its budget ended. It never fails: our own trouble is
 // internal_error, a budget that ran out pending (with RetryAfter), refusal to
 // ask not_probed. ctx ends the asker's wait only; the work goes on as
-// Query.AcceptedWhenLeft says.
-func (e *Engine) Verify(ctx context.Context, q Query) (v verdict.Verdict) {
+// Query.AcceptedWhenLeft says. Others may be given the same verdict: it is not
+// changed.
+func (e *Engine) Verify(ctx context.Context, q *Query) (v *verdict.Verdict) {
 	defer func() {
 		if r := recover(); r != nil {
 			v = e.panicked("verify", r)
 		}
 	}()
-	a := ask{q: &q, st: e.settings(), now: time.Now(), why: q.Why}
+	a := ask{q: q, st: e.settings(), now: time.Now(), why: q.Why}
 	if a.why == "" {
 		a.why = pace.WhyAsk
 	}
 	for _, s := range knownStages {
-		v, done := s.run(e, &a)
-		if !done {
+		v := s.run(e, &a)
+		if v == nil {
 			continue
 		}
 		if a.behind && q.Probe {
@@ -190,7 +190,7 @@ func (e *Engine) Verify(ctx context.Context, q Query) (v verdict.Verdict) {
 }
 
 // Known answers from memory, store and facts alone, without DNS.
-func (e *Engine) Known(addr address.Address) (v verdict.Verdict, ok bool) {
+func (e *Engine) Known(addr address.Address) (v *verdict.Verdict, ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			v, ok = e.panicked("known", r), true
@@ -198,22 +198,22 @@ func (e *Engine) Known(addr address.Address) (v verdict.Verdict, ok bool) {
 	}()
 	a := ask{q: &Query{Address: addr}, st: e.settings(), now: time.Now()}
 	for _, s := range knownStages {
-		if v, done := s.run(e, &a); done {
+		if v := s.run(e, &a); v != nil {
 			return v, v.Reason != verdict.NotProbed
 		}
 	}
-	return a.old, a.hasOld
+	return a.old, a.old != nil
 }
 
 // panicked counts and logs a recovered panic, and says what the asker gets.
-func (e *Engine) panicked(where string, r any) verdict.Verdict {
+func (e *Engine) panicked(where string, r any) *verdict.Verdict {
 	e.panics.Add(1)
 	e.log.Error("panic recovered", "where", where, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 	return verdict.New(verdict.InternalError, "", time.Now())
 }
 
 // notProbed is the verdict of an address that is not asked, and says why.
-func notProbed(why string) verdict.Verdict {
+func notProbed(why string) *verdict.Verdict {
 	v := verdict.New(verdict.NotProbed, "", time.Now())
 	v.Evidence.Text = why
 	return v

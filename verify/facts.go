@@ -295,28 +295,27 @@ func (k *knowledge) suspect(s mx.Site, d [8]byte, refused address.Address, now t
 	k.store.PutSite(string(s), f)
 }
 
-// mark tags a negative of an MX that was checked while its site refused
-// blindly.
-func (k *knowledge) mark(v verdict.Verdict) verdict.Verdict {
+// mark tags a negative of an MX, the caller's own copy, that was checked while its
+// site refused blindly.
+func (k *knowledge) mark(v *verdict.Verdict) {
 	if v.Status() != verdict.Undeliverable || v.Origin != verdict.FromProbe || v.Site == "" || v.Has(verdict.Suspect) {
-		return v
+		return
 	}
 	f, ok := k.store.GetSite(v.Site)
 	if !ok {
-		return v
+		return
 	}
 	for _, i := range f.Suspect {
 		if v.CheckedAt.After(i.From) && !v.CheckedAt.After(i.To) {
 			v.Tags = append(slices.Clone(v.Tags), verdict.Suspect)
-			return v
+			return
 		}
 	}
-	return v
 }
 
 // unreachable remembers that no host of the site could be talked to, for as
 // long as the verdict lives.
-func (k *knowledge) unreachable(s mx.Site, v verdict.Verdict) {
+func (k *knowledge) unreachable(s mx.Site, v *verdict.Verdict) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f, _ := k.store.GetSite(string(s))
@@ -339,19 +338,22 @@ func (k *knowledge) reachable(s mx.Site) {
 
 // away returns the verdict of an address at a site that could not be talked
 // to lately, until it is time to try again.
-func (k *knowledge) away(s mx.Site, now time.Time) (verdict.Verdict, bool) {
+func (k *knowledge) away(s mx.Site, now time.Time) *verdict.Verdict {
 	f, ok := k.store.GetSite(string(s))
 	if !ok || f.Reason == "" || !now.Before(f.ExpiresAt) {
-		return verdict.Verdict{}, false
+		return nil
 	}
 	i, _ := verdict.Lookup(f.Reason)
 	v := verdict.New(f.Reason, verdict.FromProbe, f.ExpiresAt.Add(-i.Expire))
 	v.Served = verdict.FromCache
-	return v, !v.Stale(now)
+	if v.Stale(now) {
+		return nil
+	}
+	return v
 }
 
 // learn keeps what a final verdict tells beyond its address.
-func (k *knowledge) learn(f *flight, v verdict.Verdict) {
+func (k *knowledge) learn(f *flight, v *verdict.Verdict) {
 	if v.Served != verdict.Fresh || v.Origin != verdict.FromProbe {
 		return
 	}

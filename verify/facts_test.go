@@ -19,7 +19,8 @@ func TestSuspectIntervals(t *testing.T) {
 	negative := func(h int) bool {
 		v := verdict.New(verdict.MailboxNotFound, verdict.FromProbe, at(h))
 		v.Site = "mx.test"
-		return k.mark(v).Has(verdict.Suspect)
+		k.mark(v)
+		return v.Has(verdict.Suspect)
 	}
 	k.good("mx.test", at(1))
 	k.suspect("mx.test", [8]byte{}, refused, at(3))
@@ -45,7 +46,7 @@ func TestSuspectIntervals(t *testing.T) {
 	if f, _ := s.GetSite("mx.test"); len(f.Suspect) != 1 {
 		t.Errorf("old intervals stay: %v", f.Suspect)
 	}
-	for _, v := range []verdict.Verdict{
+	for _, v := range []*verdict.Verdict{
 		verdict.New(verdict.Accepted, verdict.FromProbe, at(201)),
 		verdict.New(verdict.DomainNotFound, verdict.FromDNS, at(201)),
 		verdict.New(verdict.MailboxNotFound, verdict.FromProbe, at(201)),
@@ -53,7 +54,7 @@ func TestSuspectIntervals(t *testing.T) {
 		if v.Reason != verdict.MailboxNotFound {
 			v.Site = "mx.test"
 		}
-		if k.mark(v).Has(verdict.Suspect) {
+		if k.mark(v); v.Has(verdict.Suspect) {
 			t.Errorf("%s is suspect", v.Reason)
 		}
 	}
@@ -91,11 +92,11 @@ func BenchmarkVerifyCached(b *testing.B) {
 	w := newWorld(b, provider.Truthful)
 	defer w.e.Stop(b.Context())
 	q := Query{Address: addr(b, "user@example.test"), Probe: true, Budget: time.Minute, Uncapped: true}
-	if v := w.e.Verify(b.Context(), q); v.Reason != verdict.Accepted {
+	if v := w.e.Verify(b.Context(), &q); v.Reason != verdict.Accepted {
 		b.Fatal(v.Reason)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		w.e.Verify(b.Context(), q)
+		w.e.Verify(b.Context(), &q)
 	}
 }

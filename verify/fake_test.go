@@ -45,17 +45,17 @@ func newMapStore() *mapStore {
 	return &mapStore{verdicts: map[Key]verdict.Verdict{}, domains: map[[8]byte]DomainFact{}, sites: map[string]SiteFact{}}
 }
 
-func (s *mapStore) GetVerdict(k Key) (verdict.Verdict, bool) {
+func (s *mapStore) GetVerdict(k Key) (*verdict.Verdict, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v, ok := s.verdicts[k]
-	return v, ok
+	return &v, ok
 }
 
-func (s *mapStore) PutVerdict(k Key, v verdict.Verdict) {
+func (s *mapStore) PutVerdict(k Key, v *verdict.Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.verdicts[k] = v
+	s.verdicts[k] = *v
 }
 
 func (s *mapStore) DropVerdict(k Key) {
@@ -414,17 +414,17 @@ func addr(t testing.TB, s string) address.Address {
 }
 
 // ask verifies an address as check does, waiting for the end.
-func (w *world) ask(s string) verdict.Verdict {
+func (w *world) ask(s string) *verdict.Verdict {
 	return w.with(s, func(*Query) {})
 }
 
-func (w *world) with(s string, f func(q *Query)) verdict.Verdict {
+func (w *world) with(s string, f func(q *Query)) *verdict.Verdict {
 	q := Query{Address: addr(w.t, s), Probe: true, Budget: time.Minute, Uncapped: true}
 	f(&q)
-	return w.e.Verify(w.t.Context(), q)
+	return w.e.Verify(w.t.Context(), &q)
 }
 
-func (w *world) want(s string, r verdict.Reason) verdict.Verdict {
+func (w *world) want(s string, r verdict.Reason) *verdict.Verdict {
 	w.t.Helper()
 	v := w.ask(s)
 	if v.Reason != r {

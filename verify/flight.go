@@ -32,8 +32,8 @@ type flight struct {
 	// Guarded by Engine.mu.
 	changed  chan struct{} // closed and replaced at each change
 	possible []verdict.Reason
-	sofar    verdict.Verdict // one of possible; what is true so far
-	answered bool            // sofar is final
+	sofar    *verdict.Verdict // one of possible; what is true so far
+	answered bool             // sofar is final
 	ended    bool
 	begun    bool // a conversation has begun
 	kept     bool // somebody who has left comes back for the answer
@@ -67,7 +67,9 @@ func (w *waiter) late(eta time.Duration) bool { return w.capped && eta > time.Un
 // Engine.mu is held.
 func (w *waiter) settledLocked(f *flight) bool {
 	a := *w.a // the asker may be reading its own
-	a.hasOld = a.hasOld && !f.refutes(&a)
+	if f.refutes(&a) {
+		a.old = nil
+	}
 	return a.settled(f.possible, f.sofar)
 }
 
@@ -87,7 +89,7 @@ func (a *ask) returns() bool { return !a.q.AcceptedWhenLeft || a.st.AfterAcceptA
 
 // follow joins the flight of the asker's address, or begins it, and waits as
 // long as it makes sense.
-func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
+func (e *Engine) follow(ctx context.Context, a *ask) *verdict.Verdict {
 	var w *waiter
 	if a.q.Budget > 0 {
 		w = &waiter{a: a, capped: !a.q.Uncapped, end: time.Now().Add(a.q.Budget)}
@@ -137,7 +139,7 @@ func (e *Engine) follow(ctx context.Context, a *ask) verdict.Verdict {
 type sight struct {
 	changed         <-chan struct{}
 	possible        []verdict.Reason
-	sofar           verdict.Verdict
+	sofar           *verdict.Verdict
 	answered, begun bool
 	over            bool
 	queued          bool
@@ -157,7 +159,9 @@ func (s sight) wait() time.Duration {
 func (e *Engine) look(a *ask, f *flight, w *waiter) sight {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a.hasOld = a.hasOld && !f.refutes(a)
+	if f.refutes(a) {
+		a.old = nil
+	}
 	s := sight{
 		changed: f.changed, possible: f.possible, sofar: f.sofar,
 		answered: f.answered, begun: f.begun, over: w != nil && w.over,
@@ -170,20 +174,20 @@ func (e *Engine) look(a *ask, f *flight, w *waiter) sight {
 
 // refutes reports that the DNS has found MXs since it denied what the asker has
 // at hand. Engine.mu is held.
-func (f *flight) refutes(a *ask) bool { return f.found && deniedByDNS(a.old) }
+func (f *flight) refutes(a *ask) bool { return f.found && a.old != nil && deniedByDNS(a.old) }
 
 // settled reports that the asker's decision can no longer change: over all that
 // it may get, what is already known included.
-func (a *ask) settled(possible []verdict.Reason, sofar verdict.Verdict) bool {
+func (a *ask) settled(possible []verdict.Reason, sofar *verdict.Verdict) bool {
 	if a.q.Settled == nil {
 		return false
 	}
-	if !a.hasOld {
+	if a.old == nil {
 		return a.q.Settled(possible, sofar.Tags)
 	}
 	may := make([]verdict.Reason, 0, len(possible)+1)
 	for _, r := range possible {
-		if r = a.known(verdict.Verdict{Reason: r, Site: sofar.Site}).Reason; r != "" {
+		if r = a.known(&verdict.Verdict{Reason: r, Site: sofar.Site}).Reason; r != "" {
 			may = append(may, r)
 		}
 	}
@@ -192,7 +196,7 @@ func (a *ask) settled(possible []verdict.Reason, sofar verdict.Verdict) bool {
 
 // pending is the answer to an asker whose time is over; f is nil where nothing
 // is under way.
-func (e *Engine) pending(f *flight, after time.Duration) verdict.Verdict {
+func (e *Engine) pending(f *flight, after time.Duration) *verdict.Verdict {
 	v := verdict.New(verdict.Pending, "", time.Now())
 	v.RetryAfter = after
 	if f == nil {
@@ -207,7 +211,7 @@ func (e *Engine) pending(f *flight, after time.Duration) verdict.Verdict {
 // outOfTime is the answer at the end of the budget: pending, or, for an asker
 // that waits regardless of what is predicted, not_probed where no dialogue
 // could begin.
-func (e *Engine) outOfTime(a *ask, f *flight, w *waiter) verdict.Verdict {
+func (e *Engine) outOfTime(a *ask, f *flight, w *waiter) *verdict.Verdict {
 	s := e.look(a, f, w)
 	switch {
 	case s.answered:
@@ -325,7 +329,7 @@ func (e *Engine) work(f *flight) {
 	defer func() { e.rescued(f, where, recover()) }()
 	for _, s := range workStages {
 		where = s.name
-		if v, done := s.run(e, f); done {
+		if v := s.run(e, f); v != nil {
 			e.finish(f, v)
 			return
 		}
@@ -345,7 +349,7 @@ func (e *Engine) rescued(f *flight, where string, r any) {
 }
 
 // advance says what is possible from now on, and what is true so far.
-func (e *Engine) advance(f *flight, possible []verdict.Reason, sofar verdict.Verdict) {
+func (e *Engine) advance(f *flight, possible []verdict.Reason, sofar *verdict.Verdict) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f.answered {
@@ -380,14 +384,14 @@ func (f *flight) wakeLocked() {
 }
 
 // answer gives the waiters their final verdict while the work goes on behind.
-func (e *Engine) answer(f *flight, v verdict.Verdict) {
+func (e *Engine) answer(f *flight, v *verdict.Verdict) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f.kept = true
 	f.answerLocked(v)
 }
 
-func (f *flight) answerLocked(v verdict.Verdict) {
+func (f *flight) answerLocked(v *verdict.Verdict) {
 	if !f.answered {
 		f.answered, f.sofar = true, v
 		f.wakeLocked()
@@ -396,7 +400,7 @@ func (f *flight) answerLocked(v verdict.Verdict) {
 
 // finish learns from the verdict, stores it, wakes the waiters and ends the
 // flight, in this order, so that who comes later finds one or the other.
-func (e *Engine) finish(f *flight, v verdict.Verdict) {
+func (e *Engine) finish(f *flight, v *verdict.Verdict) {
 	e.mu.Lock()
 	late := f.ended // by Stop, or a panic
 	e.mu.Unlock()
@@ -414,7 +418,7 @@ func (e *Engine) finish(f *flight, v verdict.Verdict) {
 }
 
 // endLocked ends a flight once; e.mu is held.
-func (e *Engine) endLocked(f *flight, v verdict.Verdict) {
+func (e *Engine) endLocked(f *flight, v *verdict.Verdict) {
 	if f.ended {
 		return
 	}

@@ -223,7 +223,7 @@ func TestClientThatHangsUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		start := time.Now()
-		v := w.e.Verify(ctx, Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute})
+		v := w.e.Verify(ctx, &Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute})
 		if v.Reason != verdict.Pending || time.Since(start) != 3*time.Second {
 			t.Errorf("%s after %v", v.Reason, time.Since(start))
 		}
@@ -235,7 +235,7 @@ func TestClientThatHangsUp(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
-			w.e.Verify(ctx, Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute})
+			w.e.Verify(ctx, &Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute})
 		}()
 		w.want("user@example.test", verdict.Accepted)
 	})

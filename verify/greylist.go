@@ -121,7 +121,7 @@ func (e *Engine) retryLater(a address.Address, tenant string, source netip.Addr,
 }
 
 // retried keeps the schedule after a flight has ended.
-func (e *Engine) retried(f *flight, v verdict.Verdict) {
+func (e *Engine) retried(f *flight, v *verdict.Verdict) {
 	switch {
 	case f.why == pace.WhyGreylist && (v.Reason == verdict.Greylisted || !v.Reason.Stored()):
 		e.grey.again(f.key, time.Now())
@@ -170,7 +170,7 @@ func (e *Engine) retryNow(g *greylisted) {
 		q:  &Query{Address: g.addr, Tenant: g.tenant},
 		st: e.settings(), now: time.Now(), why: pace.WhyGreylist,
 	}
-	if _, done := e.guard(&a); done { // other settings since
+	if e.guard(&a) != nil { // other settings since
 		e.grey.drop(g.key)
 		return
 	}

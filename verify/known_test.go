@@ -25,7 +25,7 @@ func TestNeverAsked(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", s, err)
 			}
-			v := w.e.Verify(t.Context(), Query{Address: a, Probe: true, Budget: time.Minute, Uncapped: true})
+			v := w.e.Verify(t.Context(), &Query{Address: a, Probe: true, Budget: time.Minute, Uncapped: true})
 			if v.Reason != verdict.NotProbed {
 				t.Errorf("%s: %s", s, v.Reason)
 			}

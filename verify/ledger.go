@@ -15,25 +15,29 @@ type ledger struct {
 	verdicts Verdicts
 }
 
-func (l *ledger) get(k Key, now time.Time) (verdict.Verdict, bool) {
-	v, ok := l.verdicts.GetVerdict(k)
-	return v, ok && !v.Expired(now)
+// get returns a copy of what is stored, or nil.
+func (l *ledger) get(k Key, now time.Time) *verdict.Verdict {
+	if v, ok := l.verdicts.GetVerdict(k); ok && !v.Expired(now) {
+		return v
+	}
+	return nil
 }
 
 // retryRefresh is how long a verdict that could not be refreshed is given
 // before it is asked again.
 const retryRefresh = 5 * time.Minute
 
-func (l *ledger) put(k Key, v verdict.Verdict, now time.Time) {
+func (l *ledger) put(k Key, v *verdict.Verdict, now time.Time) {
 	if v.Expired(now) { // what is never stored has no expiry
 		return
 	}
-	v.Evidence = v.Evidence.Masked()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	old, ok := l.get(k, now)
-	if !ok || !stands(old, v) {
-		l.verdicts.PutVerdict(k, v)
+	old := l.get(k, now)
+	if old == nil || !stands(old, v) {
+		masked := *v
+		masked.Evidence = v.Evidence.Masked()
+		l.verdicts.PutVerdict(k, &masked)
 		return
 	}
 	i, _ := verdict.Lookup(v.Reason)
@@ -56,14 +60,14 @@ func (l *ledger) found(k Key) {
 
 // deniedByDNS reports a verdict that says of the domain what only our own DNS
 // says: that it does not exist, or takes no mail.
-func deniedByDNS(v verdict.Verdict) bool {
+func deniedByDNS(v *verdict.Verdict) bool {
 	return v.Status() == verdict.Undeliverable && v.Origin == verdict.FromDNS
 }
 
 // stands reports whether an unexpired verdict is kept against a new one. A
 // negative that is itself in doubt takes nothing back that was proven, nor
 // does a 250 that proves nothing one that did, at the same site.
-func stands(old, v verdict.Verdict) bool {
+func stands(old, v *verdict.Verdict) bool {
 	switch {
 	case !v.Reason.Conclusive():
 		return old.Reason.Conclusive()

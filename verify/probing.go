@@ -12,10 +12,10 @@ import (
 
 // submit is the last stage: it hands the flight to the pacer, if somebody
 // still wants it.
-func (e *Engine) submit(f *flight) (verdict.Verdict, bool) {
+func (e *Engine) submit(f *flight) *verdict.Verdict {
 	live, wanted := e.arrive(f)
 	if !wanted {
-		return verdict.Verdict{}, false
+		return nil
 	}
 	j := job{
 		rcpt: f.addr, route: f.route, tenant: f.tenant, why: f.why, kind: pace.KindAddress,
@@ -30,9 +30,9 @@ func (e *Engine) submit(f *flight) (verdict.Verdict, bool) {
 		},
 	}
 	if _, refused := e.queue(f, j); refused != nil {
-		return e.unasked(f, *refused), true
+		return e.unasked(f, *refused)
 	}
-	return verdict.Verdict{}, false
+	return nil
 }
 
 // arrive makes the site of a flight known: its waiters are counted there, and
@@ -93,7 +93,7 @@ func (e *Engine) queue(f *flight, j job) (ticket, *pace.Outcome) {
 }
 
 // unasked is the verdict of an address that got no conversation.
-func (e *Engine) unasked(f *flight, o pace.Outcome) verdict.Verdict {
+func (e *Engine) unasked(f *flight, o pace.Outcome) *verdict.Verdict {
 	r := o.Reason
 	if r == "" || r.Status() != verdict.Unknown {
 		r = verdict.NotProbed
@@ -152,7 +152,7 @@ func cutOff(a pace.Answer) bool {
 // askAgain asks an address whose dialogue was cut off once more, on a new
 // connection: an open session may have been idle, or used, for longer than
 // the peer likes. Where the pacer keeps away from the host, v stands.
-func (e *Engine) askAgain(f *flight, v verdict.Verdict) {
+func (e *Engine) askAgain(f *flight, v *verdict.Verdict) {
 	f.again = true
 	j := e.controlJob(f, f.addr, pace.KindAddress)
 	j.why, j.fresh = f.why, true
@@ -170,14 +170,14 @@ func (e *Engine) askAgain(f *flight, v verdict.Verdict) {
 }
 
 // as gives a judged verdict another reason, with the clocks of that one.
-func (e *Engine) as(f *flight, v verdict.Verdict, r verdict.Reason, o verdict.Origin) verdict.Verdict {
+func (e *Engine) as(f *flight, v *verdict.Verdict, r verdict.Reason, o verdict.Origin) *verdict.Verdict {
 	n := e.newVerdict(f, r, o)
 	n.Evidence, n.ProbeID = v.Evidence, v.ProbeID
 	return n
 }
 
 // factVerdict is what a catch-all fact says of an address that nobody asked.
-func factVerdict(f DomainFact) verdict.Verdict {
+func factVerdict(f DomainFact) *verdict.Verdict {
 	v := verdict.New(verdict.AcceptAll, verdict.FromControl, f.CheckedAt)
 	v.Served, v.Site = verdict.FromCache, f.Site
 	v.RefreshAt, v.ExpiresAt = f.RefreshAt, f.ExpiresAt

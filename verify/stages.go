@@ -12,11 +12,11 @@ import (
 	"rcptgate/verify/verdict"
 )
 
-// knownStage answers from what is at hand, on the asker's goroutine; done
+// knownStage answers from what is at hand, on the asker's goroutine; a verdict
 // ends the query.
 type knownStage struct {
 	name string
-	run  func(e *Engine, a *ask) (v verdict.Verdict, done bool)
+	run  func(e *Engine, a *ask) *verdict.Verdict
 }
 
 // knownStages and workStages are the way of one address, cheapest and most
@@ -27,11 +27,11 @@ var knownStages = []knownStage{
 	{"catch-all", (*Engine).catchAllKnown},
 }
 
-// workStage runs on the flight of the address; done ends the flight. The last
+// workStage runs on the flight of the address; a verdict ends the flight. The last
 // one hands the flight to the pacer.
 type workStage struct {
 	name string
-	run  func(e *Engine, f *flight) (v verdict.Verdict, done bool)
+	run  func(e *Engine, f *flight) *verdict.Verdict
 }
 
 var workStages = []workStage{
@@ -46,13 +46,13 @@ var workStages = []workStage{
 var neverAsked = []string{".local", ".internal", ".lan", ".home.arpa"}
 
 // guard ends queries about addresses that are never asked (rules 8 and 9).
-func (e *Engine) guard(a *ask) (verdict.Verdict, bool) {
+func (e *Engine) guard(a *ask) *verdict.Verdict {
 	addr := a.q.Address
 	if addr.Kind() != address.Mailbox {
-		return notProbed("no domain that the DNS could lead from to an MX"), true
+		return notProbed("no domain that the DNS could lead from to an MX")
 	}
 	if never(a.st, addr.Domain().String()) {
-		return notProbed("never asked: a private name, this host, or skip_domains"), true
+		return notProbed("never asked: a private name, this host, or skip_domains")
 	}
 	for _, s := range a.st.Senders {
 		if s.IsNull() || s.Domain() != addr.Domain() && s.Domain() != a.q.Sender.Domain() {
@@ -60,11 +60,11 @@ func (e *Engine) guard(a *ask) (verdict.Verdict, bool) {
 		}
 		// Whatever the case: an MX may have folded it.
 		if key := s.Key(); strings.EqualFold(addr.Key(), key) || strings.EqualFold(a.q.Sender.Key(), key) {
-			return notProbed("from or to a probe sender"), true
+			return notProbed("from or to a probe sender")
 		}
 	}
 	a.key = e.keyer.Key(addr)
-	return verdict.Verdict{}, false
+	return nil
 }
 
 func never(st *Settings, domain string) bool {
@@ -87,13 +87,13 @@ func never(st *Settings, domain string) bool {
 // stored answers from the store. Stale positives are given at once and asked
 // again behind; a stale negative or unknown is asked again within the asker's
 // budget.
-func (e *Engine) stored(a *ask) (verdict.Verdict, bool) {
-	v, ok := e.store.get(a.key, a.now)
-	if !ok {
-		return verdict.Verdict{}, false
+func (e *Engine) stored(a *ask) *verdict.Verdict {
+	v := e.store.get(a.key, a.now)
+	if v == nil {
+		return nil
 	}
 	v.Served = verdict.FromCache
-	v = e.facts.mark(v)
+	e.facts.mark(v)
 	if v.Reason == verdict.Greylisted && a.q.RetryGreylisted && a.q.Probe {
 		e.retryLater(a.q.Address, a.q.Tenant, netip.Addr{}, v.CheckedAt)
 	}
@@ -101,26 +101,26 @@ func (e *Engine) stored(a *ask) (verdict.Verdict, bool) {
 		e.facts.existed(a.domain(), mx.Site(v.Site), a.q.Address, v.CheckedAt)
 	}
 	if !v.Stale(a.now) {
-		return v, true
+		return v
 	}
 	switch v.Status() {
 	case verdict.Deliverable, verdict.Risky:
 		a.behind = true
-		return v, true
+		return v
 	case verdict.Undeliverable, verdict.Unknown:
 	}
-	a.old, a.hasOld = v, true
-	return v, false
+	a.old = v
+	return nil
 }
 
 // catchAllKnown keeps the domain's catch-all fact at hand. It does not end
 // the query where DNS may be asked: the fact falls when the MX set changes.
-func (e *Engine) catchAllKnown(a *ask) (verdict.Verdict, bool) {
+func (e *Engine) catchAllKnown(a *ask) *verdict.Verdict {
 	f, ok := e.facts.domain(a.domain(), "", a.now)
-	if ok && f.CatchAll == CatchAllYes && !a.hasOld {
-		a.old, a.hasOld = factVerdict(f), true
+	if ok && f.CatchAll == CatchAllYes && a.old == nil {
+		a.old = factVerdict(f)
 	}
-	return verdict.Verdict{}, false
+	return nil
 }
 
 // known is what an asker gets instead of a verdict that says less than what
@@ -128,9 +128,9 @@ func (e *Engine) catchAllKnown(a *ask) (verdict.Verdict, bool) {
 // suspect; any other yields only to a verdict that is worth storing. A domain
 // fact falls with the MX set it was found at, a negative of our DNS when the
 // DNS finds MXs (Engine.look).
-func (a *ask) known(v verdict.Verdict) verdict.Verdict {
+func (a *ask) known(v *verdict.Verdict) *verdict.Verdict {
 	switch {
-	case !a.hasOld || (v.Reason.Conclusive() && !v.Has(verdict.Suspect)):
+	case a.old == nil || (v.Reason.Conclusive() && !v.Has(verdict.Suspect)):
 		return v
 	case a.old.Reason == verdict.AcceptAll && v.Site != "" && v.Site != a.old.Site:
 		return v
@@ -144,10 +144,10 @@ func (a *ask) known(v verdict.Verdict) verdict.Verdict {
 
 // lookup finds the MXs of the domain (rule 2: a negative needs our own
 // definitive answer, which is the resolver's work).
-func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
+func (e *Engine) lookup(f *flight) *verdict.Verdict {
 	wasBlind := f.st.Resolver.Blind()
 	if wasBlind && !e.blindTrial(time.Now()) {
-		return e.placed(f, notProbed("no name server answers")), true
+		return e.placed(f, notProbed("no name server answers"))
 	}
 	r := f.st.Resolver.Lookup(e.ctx, f.addr.Domain())
 	if wasBlind && r.Outcome != mx.Failed && r.Outcome != mx.Unasked && f.st.Resolver.Blind() {
@@ -165,7 +165,7 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 		}
 		f.route = r
 		e.narrow(f, possibleAtMX)
-		return verdict.Verdict{}, false
+		return nil
 	case mx.NXDomain:
 		reason = verdict.DomainNotFound
 	case mx.NoMail, mx.NullMX:
@@ -189,7 +189,7 @@ func (e *Engine) lookup(f *flight) (verdict.Verdict, bool) {
 	v := e.newVerdict(f, reason, origin)
 	v.Site = string(r.Site)
 	v.Evidence = verdict.Evidence{Stage: verdict.DNS, Text: r.Detail}
-	return v, true
+	return v
 }
 
 // hasMX reports that the DNS was seen to have an MX of the domain, whether or
@@ -221,49 +221,50 @@ func (e *Engine) blindTrial(now time.Time) bool {
 
 // consult asks the provider book: whether the site may be probed at all
 // (rule 7), and whether its answers tell anything.
-func (e *Engine) consult(f *flight) (verdict.Verdict, bool) {
+func (e *Engine) consult(f *flight) *verdict.Verdict {
 	f.terms = e.terms(f.st, f.route)
 	switch {
 	case !f.terms.Probing:
-		return e.placed(f, notProbed("the provider's rules forbid probing")), true
+		return e.placed(f, notProbed("the provider's rules forbid probing"))
 	case f.terms.Truth == provider.AcceptAll:
-		return e.newVerdict(f, verdict.AcceptAll, verdict.FromList), true
+		return e.newVerdict(f, verdict.AcceptAll, verdict.FromList)
 	case f.terms.Truth == provider.Truthful:
 		e.narrow(f, possibleTruth)
 	}
-	return verdict.Verdict{}, false
+	return nil
 }
 
 // recall applies what is known of the domain and of the site. A stale
 // catch-all is given at once, and the flight goes on to ask again behind.
-func (e *Engine) recall(f *flight) (verdict.Verdict, bool) {
+func (e *Engine) recall(f *flight) *verdict.Verdict {
 	now := time.Now()
 	if f.terms.Truth != provider.Truthful {
 		fact, ok := e.facts.domain(f.domain(), f.route.Site, now)
 		if ok && fact.CatchAll == CatchAllYes {
 			v := e.placed(f, factVerdict(fact))
 			if !v.Stale(now) || !e.facts.mayRefresh(f.domain(), now) {
-				return v, true
+				return v
 			}
 			e.answer(f, v)
 			f.refact, f.why = true, pace.WhyRefresh
 		}
 	}
-	if v, ok := e.facts.away(f.route.Site, now); ok {
-		return e.placed(f, v), true
+	if v := e.facts.away(f.route.Site, now); v != nil {
+		return e.placed(f, v)
 	}
 	if f.st.Unfit != "" {
-		return e.placed(f, notProbed("nothing is probed: "+f.st.Unfit)), true
+		return e.placed(f, notProbed("nothing is probed: "+f.st.Unfit))
 	}
-	return verdict.Verdict{}, false
+	return nil
 }
 
 // newVerdict is verdict.New for the flight's address.
-func (e *Engine) newVerdict(f *flight, r verdict.Reason, o verdict.Origin) verdict.Verdict {
+func (e *Engine) newVerdict(f *flight, r verdict.Reason, o verdict.Origin) *verdict.Verdict {
 	return e.placed(f, verdict.New(r, o, time.Now()))
 }
 
-func (e *Engine) placed(f *flight, v verdict.Verdict) verdict.Verdict {
+// placed tells a verdict that is new where its address is, and returns it.
+func (e *Engine) placed(f *flight, v *verdict.Verdict) *verdict.Verdict {
 	v.Site, v.Provider = string(f.route.Site), f.terms.Provider
 	return v
 }

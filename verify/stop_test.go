@@ -38,7 +38,7 @@ func TestPanicsAreOurOwnTrouble(t *testing.T) {
 			inWorld(t, provider.PerDomain, func(t *testing.T, w *world) {
 				q := Query{Address: addr(t, "user@example.test"), Probe: true, Budget: time.Minute}
 				set(w, &q)
-				v := w.e.Verify(t.Context(), q)
+				v := w.e.Verify(t.Context(), &q)
 				if v.Reason != verdict.InternalError && name != "control" {
 					t.Errorf("%s", v.Reason)
 				}
@@ -145,7 +145,7 @@ func TestConcurrentEverything(t *testing.T) {
 					return
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%3)*time.Millisecond)
-				v := w.e.Verify(ctx, Query{
+				v := w.e.Verify(ctx, &Query{
 					Address: a, Probe: true, Budget: time.Duration(i%4) * time.Second, Uncapped: i%2 == 0,
 					AcceptedWhenLeft: i%3 == 0, RetryGreylisted: i%5 == 0, Settled: rejects(verdict.MailboxNotFound),
 				})

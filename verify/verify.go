@@ -60,12 +60,12 @@ type Settings struct {
 	KnownGood map[address.Domain]address.Address
 }
 
-// Verdicts stores verdicts. GetVerdict never returns an expired one and sees
-// what was put before. PutVerdict and DropVerdict never block; PutVerdict
+// Verdicts stores verdicts. GetVerdict returns a copy, never of
+// an expired one, and sees what was put before. PutVerdict and DropVerdict never block; PutVerdict
 // overwrites: rule 5 is kept by the engine.
 type Verdicts interface {
-	GetVerdict(k Key) (verdict.Verdict, bool)
-	PutVerdict(k Key, v verdict.Verdict)
+	GetVerdict(k Key) (*verdict.Verdict, bool)
+	PutVerdict(k Key, v *verdict.Verdict)
 	DropVerdict(k Key)
 }
 

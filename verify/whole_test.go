@@ -84,11 +84,11 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func (w *whole) ask(s string) verdict.Verdict {
-	return w.e.Verify(w.t.Context(), Query{Address: addr(w.t, s), Probe: true, Budget: time.Minute, Uncapped: true, RetryGreylisted: true})
+func (w *whole) ask(s string) *verdict.Verdict {
+	return w.e.Verify(w.t.Context(), &Query{Address: addr(w.t, s), Probe: true, Budget: time.Minute, Uncapped: true, RetryGreylisted: true})
 }
 
-func (w *whole) want(s string, r verdict.Reason) verdict.Verdict {
+func (w *whole) want(s string, r verdict.Reason) *verdict.Verdict {
 	w.t.Helper()
 	v := w.ask(s)
 	if v.Reason != r {

@@ -59,7 +59,7 @@ func askAll(t *testing.T, core *Core) time.Duration {
 	rest := locals[lead:]
 	rand.New(rand.NewPCG(8, 20)).Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 	start := time.Now()
-	verdicts := make([]verdict.Verdict, len(locals))
+	verdicts := make([]*verdict.Verdict, len(locals))
 	var wg sync.WaitGroup
 	for i, local := range locals {
 		wg.Go(func() {

@@ -28,7 +28,7 @@ const campaignPace = 24 * time.Hour / 100_000
 // campaignOutcome is what became of one recipient.
 type campaignOutcome struct {
 	action policy.Action
-	v      verdict.Verdict
+	v      *verdict.Verdict
 	wait   time.Duration
 }
 

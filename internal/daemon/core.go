@@ -178,7 +178,7 @@ func (c *Core) graceful(name string, stop func(context.Context) error) func(cont
 
 // VerifyNow returns the verdict of one address for the command line; see
 // policy.Engine.VerifyNow.
-func (c *Core) VerifyNow(ctx context.Context, input string, budget time.Duration) (v verdict.Verdict, addr string) {
+func (c *Core) VerifyNow(ctx context.Context, input string, budget time.Duration) (v *verdict.Verdict, addr string) {
 	return c.policy.VerifyNow(ctx, input, "", "", budget, policy.DoorCLI)
 }
 

@@ -101,14 +101,14 @@ func (s *Store) Close(ctx context.Context) error { return s.b.close(ctx) }
 // Healthy returns nil, or why what is put does not reach the disk.
 func (s *Store) Healthy() error { return s.b.healthy() }
 
-// GetVerdict returns a verdict that has not expired.
-func (s *Store) GetVerdict(k verify.Key) (verdict.Verdict, bool) {
+// GetVerdict returns a copy of a verdict that has not expired.
+func (s *Store) GetVerdict(k verify.Key) (*verdict.Verdict, bool) {
 	v, err := decodeVerdict(verdicts, k[:], s.b.get(verdicts, k[:]), time.Now())
 	return v, err == nil
 }
 
 // PutVerdict queues a verdict; one without expiry or expired is not kept.
-func (s *Store) PutVerdict(k verify.Key, v verdict.Verdict) {
+func (s *Store) PutVerdict(k verify.Key, v *verdict.Verdict) {
 	if now := time.Now(); !v.Expired(now) {
 		s.b.put(verdicts, k[:], encodeVerdict(verdicts, k[:], v, now))
 	}

@@ -235,7 +235,7 @@ func word[T ~string](r *reader, set ...T) T {
 	return w
 }
 
-func encodeVerdict(b bucket, key []byte, v verdict.Verdict, now time.Time) []byte {
+func encodeVerdict(b bucket, key []byte, v *verdict.Verdict, now time.Time) []byte {
 	w := newRecord(now, v.ExpiresAt, usualRoom)
 	w.str(string(v.Reason))
 	w.uint(uint64(len(v.Tags)))
@@ -264,12 +264,12 @@ func encodeVerdict(b bucket, key []byte, v verdict.Verdict, now time.Time) []byt
 	return w.seal(b, key)
 }
 
-func decodeVerdict(b bucket, key, record []byte, now time.Time) (verdict.Verdict, error) {
+func decodeVerdict(b bucket, key, record []byte, now time.Time) (*verdict.Verdict, error) {
 	r, err := openRecord(b, key, record, now)
 	if err != nil {
-		return verdict.Verdict{}, err
+		return nil, err
 	}
-	v := verdict.Verdict{Served: verdict.FromCache, Reason: verdict.Reason(r.str())}
+	v := &verdict.Verdict{Served: verdict.FromCache, Reason: verdict.Reason(r.str())}
 	if !v.Reason.Stored() {
 		r.fail("unknown reason")
 	}

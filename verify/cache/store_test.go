@@ -21,7 +21,7 @@ import (
 	"rcptgate/verify/verdict"
 )
 
-func sampleVerdict(now time.Time) verdict.Verdict {
+func sampleVerdict(now time.Time) *verdict.Verdict {
 	v := verdict.New(verdict.MailboxNotFound, verdict.FromProbe, now)
 	v.Tags = []verdict.Tag{verdict.Role, verdict.TypoDomain}
 	v.Suggestion = "example.net"

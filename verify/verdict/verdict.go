@@ -257,8 +257,8 @@ type Verdict struct {
 
 // New returns a verdict of the reason, checked at now, with the clocks of the
 // table.
-func New(r Reason, o Origin, now time.Time) Verdict {
-	v := Verdict{Reason: r, Origin: o, Served: Fresh, CheckedAt: now}
+func New(r Reason, o Origin, now time.Time) *Verdict {
+	v := &Verdict{Reason: r, Origin: o, Served: Fresh, CheckedAt: now}
 	i := byReason[r]
 	if i.Refresh > 0 {
 		v.RefreshAt = now.Add(i.Refresh)

@@ -15,7 +15,7 @@ func TestMarshalFor(t *testing.T) {
 		Stage: Rcpt, MX: "mx.example.net", MXIP: netip.MustParseAddr("192.0.2.1"), SourceIP: netip.MustParseAddr("192.0.2.2"),
 		Code: 550, Enhanced: "5.1.1", Text: "<rcpt>: unknown", TLS: "TLSv1.3", Took: 123 * time.Millisecond, Rule: "unknown-user",
 	}
-	for want, got := range map[string]Verdict{
+	for want, got := range map[string]*Verdict{
 		`{"v":1,"input":"A@x","address":"A@x","valid":false,"status":"undeliverable","reason":"mailbox_not_found","tags":["suspect"],` +
 			`"origin":"probe","served":"fresh","checked_at":"2026-01-02T03:04:05.006Z","refresh_at":"2026-01-02T15:04:05.006Z","expires_at":"2026-01-05T03:04:05.006Z",` +
 			`"evidence":{"stage":"rcpt","mx":"mx.example.net","mx_ip":"192.0.2.1","source_ip":"192.0.2.2","code":550,"enhanced":"5.1.1","text":"\u003crcpt\u003e: unknown","tls":"TLSv1.3","took_ms":123,"rule":"unknown-user"}}`: v,
