@@ -349,6 +349,6 @@ var providerRules = []Rule{
 		From:   "postmaster.gmx.net: error messages",
 		Reason: verdict.MailboxNotFound, At: AtRcpt, Digit: 5, Hosts: hostsGMX, Plain: true,
 		Any:     []string{"mailbox unavailable"},
-		Nowhere: []string{"$sender", "$dnsbl", "policy"},
+		Nowhere: []string{"$sender", "$dnsbl", "policy", "dns", "mx", "a record"},
 	},
 }
