@@ -278,18 +278,19 @@ func (h *handle) write(batch []change) error {
 }
 
 // apply makes one change in the bucket of the cursor, and in the number of
-// records there.
+// records there, which of the pacer's nobody asks for.
 func apply(at *bolt.Cursor, c change, count *int) error {
-	found, _ := at.Seek(c.key)
-	known := bytes.Equal(found, c.key)
-	if c.record == nil {
-		if known {
+	if c.b != paces {
+		found, _ := at.Seek(c.key)
+		switch known := bytes.Equal(found, c.key); {
+		case known && c.record == nil:
 			*count--
+		case !known && c.record != nil:
+			*count++
 		}
-		return at.Bucket().Delete(c.key)
 	}
-	if !known {
-		*count++
+	if c.record == nil {
+		return at.Bucket().Delete(c.key)
 	}
 	return at.Bucket().Put(c.key, c.record)
 }
