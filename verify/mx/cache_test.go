@@ -343,3 +343,39 @@ func BenchmarkCachedLookup(b *testing.B) {
 		}
 	}
 }
+
+// TestLateLeaderCutsNobodyShort: a domain whose MX comes late has little time
+// left for the address of its host, and takes none from a domain that joins.
+func TestLateLeaderCutsNobodyShort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		answers := zone(
+			"late.test. 300 IN MX 10 m.test.", "quick.test. 300 IN MX 10 m.test.", "m.test. 300 IN A 127.64.0.1",
+		)
+		p := newPiped(func(q *dns.Msg, tcp bool, n int) []*dns.Msg {
+			switch q.Question[0].Name {
+			case "late.test.":
+				time.Sleep(7 * time.Second)
+			case "m.test.":
+				time.Sleep(2 * time.Second)
+			}
+			return answers(q, tcp, n)
+		})
+		r := p.resolver(t, Options{Budget: 8 * time.Second, patience: time.Minute})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if got := r.Lookup(t.Context(), domain(t, "late.test")); got.Outcome != Failed {
+				t.Errorf("late: %s", got.Outcome)
+			}
+		})
+		time.Sleep(7500 * time.Millisecond)
+		if got := r.Lookup(t.Context(), domain(t, "quick.test")); got.Outcome != Found {
+			t.Errorf("quick: %s (%s)", got.Outcome, got.Detail)
+		}
+		wg.Wait()
+		if n := p.servers[0].count("m.test. A"); n != 1 {
+			t.Errorf("asked %d times for the address", n)
+		}
+		p.end(r)
+	})
+}

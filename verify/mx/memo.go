@@ -78,12 +78,15 @@ func (m *memo[K, V]) get(ctx context.Context, key K) (V, error) {
 
 // lead is prefetch for who is itself a load, of another memo, and has nothing
 // else to do: it runs the load itself, within what is left of its budget, and
-// needs no goroutine for it.
+// needs no goroutine for it. Where an eighth of that is gone it does no more than
+// prefetch: others may join the load, and are not to find it cut short.
 func (m *memo[K, V]) lead(ctx context.Context, key K) {
 	if _, ok := m.cache.GetIfPresent(key); ok {
 		return
 	}
-	if c, first, _, _ := m.begin(key, true); first {
+	end, bounded := ctx.Deadline()
+	whole := !bounded || time.Until(end) >= m.budget-m.budget/8
+	if c, first, _, _ := m.begin(key, whole); first && whole {
 		m.run(ctx, key, c)
 	}
 }
