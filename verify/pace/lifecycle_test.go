@@ -35,6 +35,57 @@ func TestPanicInConverse(t *testing.T) {
 	})
 }
 
+// brittle panics where it is told to.
+type brittle struct {
+	opener
+	at string
+}
+
+func (b brittle) open(ctx context.Context, r *probe.Request) (dialogue, *probe.Transcript, probe.Step) {
+	d, t, last := b.opener.open(ctx, r)
+	if b.at == "open" {
+		d.Close(ctx)
+		panic("at the worst moment")
+	}
+	return brittleDialogue{d}, t, last
+}
+
+type brittleDialogue struct{ dialogue }
+
+func (d brittleDialogue) Close(ctx context.Context) *probe.Transcript {
+	d.dialogue.Close(ctx)
+	panic("at the worst moment")
+}
+
+// A dialogue that panics before or behind the conversation has a transcript to
+// be looked at, and leaves nothing counted.
+func TestPanicInOpenAndClose(t *testing.T) {
+	for at, want := range map[string]string{"open": "dropped protocol_error", "close": "accepted"} {
+		inWorld(t, nil, func(w *world) {
+			w.p.opener = brittle{w.p.opener, at}
+			r := w.site("good.test", lab.Host{Exists: everybody})
+			w.want(at, w.ask(r, "ann"), want)
+			time.Sleep(time.Minute)
+			if s := w.p.Snapshot(); s.Panics == 0 || s.Sessions != 0 {
+				t.Errorf("%s: %+v", at, s)
+			}
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if len(w.dialogues) == 0 {
+				t.Errorf("%s: no dialogue", at)
+			}
+			for _, d := range w.dialogues {
+				if d.Transcript == nil {
+					t.Errorf("%s: no transcript", at)
+				}
+			}
+			for _, x := range w.p.leaks() {
+				t.Errorf("%s: %s", at, x)
+			}
+		})
+	}
+}
+
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, newMemory(), single(t))
