@@ -409,6 +409,30 @@ func TestMaxWaitingPerSite(t *testing.T) {
 	})
 }
 
+// Askers of one flight that are too many for its site leave when the DNS has
+// named it, and those below the cap stay.
+func TestOverTheCapOfASiteLeavesAtOnce(t *testing.T) {
+	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
+		w.st.MaxWaitingPerSite = 2
+		w.dns.delay, w.pacer.rtt = time.Second, 2*time.Second
+		start, left, got := time.Now(), 0, make(chan verdict.Reason, 5)
+		for range cap(got) {
+			go func() { got <- w.with("user@example.test", asker(8*time.Second)).Reason }()
+		}
+		for range cap(got) {
+			switch r, took := <-got, time.Since(start); {
+			case r == verdict.NotProbed && took == time.Second:
+				left++
+			case r != verdict.Accepted || took != 3*time.Second:
+				t.Errorf("%s after %v", r, took)
+			}
+		}
+		if left != 3 {
+			t.Errorf("%d left", left)
+		}
+	})
+}
+
 func TestOverloadServesWhatIsKnown(t *testing.T) {
 	inWorld(t, provider.Truthful, func(t *testing.T, w *world) {
 		w.want("nobody@example.test", verdict.MailboxNotFound)
