@@ -207,7 +207,9 @@ func TestPaceMemory(t *testing.T) {
 	t.Parallel()
 	suite(t, func(_ *testing.T, s *Store) {
 		s.SavePace("a", []byte("first"), time.Hour)
-		s.SavePace("a", []byte("second"), 200*time.Hour)
+		b := []byte("second")
+		s.SavePace("a", b, 200*time.Hour)
+		copy(b, "buffer") // nothing of it is kept
 		s.SavePace("b", []byte("x"), time.Hour)
 		s.SavePace("b", nil, 0)
 		s.SavePace("c", []byte{}, 48*time.Hour)
