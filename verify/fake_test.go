@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -352,6 +353,15 @@ type world struct {
 	terms provider.Terms
 	st    *Settings
 	next  atomic.Pointer[Settings] // after a reload
+
+	mu    sync.Mutex
+	given []given
+}
+
+// given is a verdict that was handed out, and what it was then.
+type given struct {
+	v   *verdict.Verdict
+	was verdict.Verdict
 }
 
 func (w *world) settings() *Settings {
@@ -399,9 +409,26 @@ func (w *world) stop(t *testing.T) {
 		t.Error(err)
 	}
 	w.pacer.wg.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, g := range w.given {
+		if !reflect.DeepEqual(*g.v, g.was) {
+			t.Errorf("changed after it was given: %+v, was %+v", *g.v, g.was)
+		}
+	}
 	if n := w.e.Snapshot(); n.Waiting != 0 || n.Flights != 0 || len(w.e.atSite) != 0 || len(w.e.controls) != 0 {
 		t.Errorf("left behind: %+v, at sites %v, controls %d", n, w.e.atSite, len(w.e.controls))
 	}
+}
+
+// give remembers a verdict that others have from now on. That it is not changed
+// any more is seen in stop, or by the race detector.
+func (w *world) give(v *verdict.Verdict) {
+	was := *v
+	was.Tags = slices.Clone(v.Tags)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.given = append(w.given, given{v, was})
 }
 
 func addr(t testing.TB, s string) address.Address {
@@ -421,7 +448,9 @@ func (w *world) ask(s string) *verdict.Verdict {
 func (w *world) with(s string, f func(q *Query)) *verdict.Verdict {
 	q := Query{Address: addr(w.t, s), Probe: true, Budget: time.Minute, Uncapped: true}
 	f(&q)
-	return w.e.Verify(w.t.Context(), &q)
+	v := w.e.Verify(w.t.Context(), &q)
+	w.give(v)
+	return v
 }
 
 func (w *world) want(s string, r verdict.Reason) *verdict.Verdict {
