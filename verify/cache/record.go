@@ -127,21 +127,21 @@ func expiryOf(record []byte, now time.Time) (expired, ok bool) {
 }
 
 // openRecord checks the record of a key and returns a reader of its content.
-func openRecord(b bucket, key, record []byte, now time.Time) (*reader, error) {
+func openRecord(b bucket, key, record []byte, now time.Time) (reader, error) {
 	if record == nil {
-		return nil, errAbsent
+		return reader{}, errAbsent
 	}
 	expired, ok := expiryOf(record, now)
 	switch {
 	case !ok:
-		return nil, errRecord
+		return reader{}, errRecord
 	case binary.LittleEndian.Uint32(record[1:]) != checksum(b, key, record):
-		return nil, fmt.Errorf("%w: wrong checksum", errRecord)
+		return reader{}, fmt.Errorf("%w: wrong checksum", errRecord)
 	case expired:
-		return nil, errExpired
+		return reader{}, errExpired
 	}
 	written := int64(binary.LittleEndian.Uint64(record[5:]))
-	return &reader{s: string(record[headerSize:]), version: record[0], base: min(written, now.UnixMilli())}, nil
+	return reader{s: string(record[headerSize:]), version: record[0], base: min(written, now.UnixMilli())}, nil
 }
 
 func (r *reader) fail(what string) {
@@ -275,12 +275,12 @@ func decodeVerdict(b bucket, key, record []byte, now time.Time) (*verdict.Verdic
 	}
 	tags := verdict.Tags()
 	for range r.uint(uint64(len(tags))) {
-		v.Tags = append(v.Tags, word(r, tags...))
+		v.Tags = append(v.Tags, word(&r, tags...))
 	}
 	v.Suggestion = r.str()
-	v.Origin = word(r, "", verdict.FromProbe, verdict.FromControl, verdict.FromDNS, verdict.FromList, verdict.FromDelivery)
+	v.Origin = word(&r, "", verdict.FromProbe, verdict.FromControl, verdict.FromDNS, verdict.FromList, verdict.FromDelivery)
 	v.Evidence = verdict.Evidence{
-		Stage: word(r, "", verdict.DNS, verdict.Connect, verdict.EHLO, verdict.HELO,
+		Stage: word(&r, "", verdict.DNS, verdict.Connect, verdict.EHLO, verdict.HELO,
 			verdict.StartTLS, verdict.Mail, verdict.Rcpt, verdict.Data),
 		MX:       r.str(),
 		MXIP:     r.addr(),
@@ -314,7 +314,7 @@ func decodeDomain(b bucket, key, record []byte, now time.Time) (verify.DomainFac
 		return verify.DomainFact{}, err
 	}
 	f := verify.DomainFact{
-		CatchAll:  word(r, "", verify.CatchAllUnknown, verify.CatchAllYes, verify.CatchAllNo),
+		CatchAll:  word(&r, "", verify.CatchAllUnknown, verify.CatchAllYes, verify.CatchAllNo),
 		Site:      r.str(),
 		CheckedAt: r.time(),
 		RefreshAt: r.time(),
