@@ -31,7 +31,8 @@ type Options struct {
 	Pseudonym func(local string) string
 }
 
-// Verifier is verify.Engine. Verify returns when ctx ends.
+// Verifier is verify.Engine. Verify returns when ctx ends; its verdict may be others'
+// too, and is not changed.
 type Verifier interface {
 	Verify(ctx context.Context, q *verify.Query) *verdict.Verdict
 }

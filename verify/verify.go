@@ -60,9 +60,9 @@ type Settings struct {
 	KnownGood map[address.Domain]address.Address
 }
 
-// Verdicts stores verdicts. GetVerdict returns a copy, never of
-// an expired one, and sees what was put before. PutVerdict and DropVerdict never block; PutVerdict
-// overwrites: rule 5 is kept by the engine.
+// Verdicts stores verdicts. GetVerdict returns a copy, never of an expired one,
+// and sees what was put before. PutVerdict and DropVerdict never block; PutVerdict
+// keeps nothing of what it is given, and overwrites: rule 5 is kept by the engine.
 type Verdicts interface {
 	GetVerdict(k Key) (*verdict.Verdict, bool)
 	PutVerdict(k Key, v *verdict.Verdict)
